@@ -1,0 +1,169 @@
+import { Connection } from "./connection.js";
+import { Events } from "./events.js";
+import { Lifecycle } from "./lifecycle.js";
+import { readPage, sameRendering, serverAddress } from "./page.js";
+import { Refresher } from "./refresh.js";
+import { Replay } from "./replay.js";
+import { parse, swapDocument } from "./swap.js";
+
+const REFUSED_TOKEN = ["token_expired", "session_mismatch", "bad_token"];
+
+/** Keeps one page live: reads its record, connects, applies events, refreshes. */
+export class Client {
+  state = "offline";
+  #page = null;
+  #replay = null;
+  #connection = null;
+  #running = false;
+  #failing = false;
+
+  /**
+   * @param {object} [options]
+   * @param {DOMStringMap} [options.dataset] of the script element: `server`, `port`
+   * @param {object} [options.refresher] options of Refresher
+   * @param {(url: string) => void} [options.navigate]
+   */
+  constructor({ dataset, refresher, navigate } = {}) {
+    this.dataset = dataset;
+    this.navigate = navigate ?? ((url) => window.location.replace(url));
+    this.events = new Events(window);
+    this.refresher = new Refresher({
+      onPage: (html) => this.#refreshed(html),
+      onMoved: (url) => this.navigate(url),
+      onFailing: (failing) => this.#setFailing(failing),
+      ...refresher,
+    });
+    this.lifecycle = new Lifecycle(window, {
+      suspend: () => this.#connection?.stop("pagehide"),
+      resume: () => this.#connection?.start(),
+      check: () => this.#connection?.check(),
+      networkLost: () => this.#connection?.networkLost(),
+    });
+  }
+
+  /**
+   * Go live. A page that is started again goes on where it stopped.
+   * @returns {boolean} false if the page has nothing to be live about
+   */
+  start() {
+    if (this.#running) return true;
+    const page = readPage(document, window.location) ?? this.#page;
+    if (!page) {
+      console.debug("serverpush: this page has no updates");
+      return false;
+    }
+    this.#running = true;
+    this.lifecycle.start();
+    if (this.#page && sameRendering(page, this.#page)) this.#connect();
+    else this.#adopt(page);
+    return true;
+  }
+
+  stop() {
+    if (!this.#running) return;
+    this.#running = false;
+    this.lifecycle.stop();
+    this.refresher.stop();
+    this.#failing = false;
+    this.#disconnect("stopped");
+  }
+
+  #adopt(page) {
+    this.#page = page;
+    this.#replay = new Replay(page.since);
+    this.#connect();
+  }
+
+  #connect() {
+    this.#connection = new Connection({
+      address: serverAddress(this.#page, this.dataset, window.location),
+      auth: () => this.#auth(),
+      onEvent: (name, args) => this.#received(name, args),
+      onState: (state, reason) => this.#changed(state, reason),
+      onRefused: (code, message) => this.#refused(code, message),
+    });
+    this.#connection.start();
+  }
+
+  #disconnect(reason) {
+    this.#connection?.stop(reason);
+    this.#connection = null;
+    this.#show();
+  }
+
+  #auth() {
+    const { token: page, url, query } = this.#page;
+    const entries = Object.entries({ page, url, query, since: this.#replay.since });
+    return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+  }
+
+  #received(name, [data, meta]) {
+    if (name === "serverpush:ready") {
+      if (data?.live) this.#replay.advance(data.position);
+    } else if (name === "serverpush:refresh") this.#refresh(data ?? {});
+    else if (name === "serverpush:logout") this.#logout(data ?? {});
+    else if (!name.startsWith("serverpush:") && this.#replay.take(meta)) this.events.update(name, data, meta);
+  }
+
+  #refresh(data) {
+    if (this.events.control("refresh", data)) this.refresher.request();
+    else this.#replay.restart();
+  }
+
+  #logout(data) {
+    this.#disconnect("logout");
+    if (this.events.control("logout", data)) this.refresher.requestNow();
+  }
+
+  #refused(code, message) {
+    if (code === "too_many_connections") return "later";
+    if (REFUSED_TOKEN.includes(code)) this.#refresh({ reason: code });
+    else if (code === "page_not_found") console.warn(`serverpush: the push server knows no such page: ${message}`);
+    else if (code === "origin_refused")
+      console.error(
+        `serverpush: the push server refuses ${window.location.origin}; name it in SERVERPUSH_ALLOWED_ORIGINS`,
+      );
+    else return "retry";
+    return "stop";
+  }
+
+  #refreshed(html) {
+    try {
+      this.#replace(parse(html));
+    } catch (error) {
+      console.error("serverpush: can't swap the page in, loading it instead:", error);
+      this.#disconnect("refresh");
+      this.navigate(window.location.href.split("#")[0]);
+    }
+  }
+
+  #replace(parsed) {
+    const page = readPage(parsed, window.location);
+    if (page && this.#page && sameRendering(page, this.#page)) {
+      console.warn("serverpush: a cache answered with the page that is already shown; it is not swapped in");
+      return;
+    }
+    this.#disconnect("refresh");
+    swapDocument(parsed);
+    if (page) this.#adopt(page);
+    else this.#page = null;
+  }
+
+  #changed(state, reason) {
+    const before = this.connectionState;
+    this.connectionState = state;
+    this.#show();
+    if (state === "connected") this.events.control("connect", {});
+    else if (before === "connected") this.events.control("disconnect", { reason });
+  }
+
+  #setFailing(failing) {
+    this.#failing = failing;
+    this.#show();
+  }
+
+  #show() {
+    this.state = this.#failing ? "offline" : (this.#connection?.state ?? "offline");
+    document.documentElement.dataset.serverpush = this.state;
+  }
+}

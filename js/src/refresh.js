@@ -1,0 +1,103 @@
+import { Backoff, Throttle } from "./backoff.js";
+
+const JITTER = 3_000;
+
+/** Fetches the page again: one fetch at a time, jittered, and never in a tight loop. */
+export class Refresher {
+  #timer = null;
+  #fetching = null;
+
+  /**
+   * @param {object} options
+   * @param {(html: string) => void} options.onPage the page has come
+   * @param {(url: string) => void} options.onMoved it is elsewhere now: at a login page, say
+   * @param {(failing: boolean) => void} options.onFailing whether the page can't be had for now
+   * @param {number} [options.jitter] milliseconds over which refreshes are spread
+   * @param {Backoff} [options.backoff] after a failure
+   * @param {Throttle} [options.throttle]
+   * @param {() => number} [options.random] from 0 to 1
+   */
+  constructor({ onPage, onMoved, onFailing, jitter = JITTER, backoff, throttle, random = Math.random }) {
+    Object.assign(this, { onPage, onMoved, onFailing, jitter, random });
+    this.backoff = backoff ?? new Backoff({ min: 2_000, max: 300_000 });
+    this.throttle = throttle ?? new Throttle();
+  }
+
+  /** Ask for a refresh; one that is already under way serves this one too. */
+  request() {
+    if (this.#timer === null && this.#fetching === null) this.#schedule(this.jitter * this.random());
+  }
+
+  /** Ask for one at once; what is being fetched may be from before the reason for this one. */
+  requestNow() {
+    this.stop();
+    this.#schedule(0);
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#fetching?.abort();
+    this.#fetching = null;
+  }
+
+  #schedule(wait) {
+    const held = this.throttle.next(Date.now());
+    if (held) this.onFailing(true);
+    this.#timer = setTimeout(() => this.#run(), wait + held);
+  }
+
+  async #run() {
+    this.#timer = null;
+    const fetching = (this.#fetching = new AbortController());
+    const outcome = await fetchPage(fetching.signal);
+    if (fetching.signal.aborted) return;
+    this.#fetching = null;
+    if (outcome.failed) {
+      console.warn(`serverpush: can't refresh the page: ${outcome.failed}`);
+      this.onFailing(true);
+      this.#schedule(this.backoff.next());
+      return;
+    }
+    this.backoff.reset();
+    this.onFailing(false);
+    if (outcome.moved) this.onMoved(outcome.moved);
+    else this.onPage(outcome.html);
+  }
+}
+
+async function fetchPage(signal) {
+  const url = window.location.href.split("#")[0];
+  try {
+    return await readResponse(await get(url, { signal }), url);
+  } catch (error) {
+    if (!signal.aborted && (await isRedirect(url, signal))) return { moved: url };
+    return { failed: error.message };
+  }
+}
+
+function get(url, options) {
+  return fetch(url, {
+    cache: "no-store",
+    credentials: "same-origin",
+    headers: { Accept: "text/html,application/xhtml+xml,*/*;q=0.8" },
+    ...options,
+  });
+}
+
+async function readResponse(response, url) {
+  if (response.redirected && response.url.split("#")[0] !== url) return { moved: response.url };
+  if (!response.ok) return { failed: `the server answers ${response.status}` };
+  const type = response.headers.get("Content-Type") ?? "";
+  if (!/html/i.test(type)) return { failed: `the server answers ${type || "without a type"}, not HTML` };
+  return { html: await response.text() };
+}
+
+// A redirect to another origin can't be followed from here, only by the browser itself.
+async function isRedirect(url, signal) {
+  try {
+    return (await get(url, { signal, redirect: "manual" })).type === "opaqueredirect";
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,2 @@
+// jsdom has no CSS.escape.
+globalThis.CSS ??= { escape: (text) => text.replace(/[^\w-]/g, "\\$&") };

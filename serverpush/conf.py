@@ -1,0 +1,201 @@
+"""The settings: one table of names, defaults, types and meanings."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+PREFIX = "SERVERPUSH_"
+
+# A validator returns what would be valid, as the end of a sentence, or None.
+Validator = Callable[[Any], str | None]
+
+
+def _text(value: Any) -> str | None:
+    return None if isinstance(value, str) and value else "a text that is not empty"
+
+
+def _port(value: Any) -> str | None:
+    valid = type(value) is int and 0 <= value <= 65535
+    return None if valid else "a port number from 0 to 65535 (0: any free one)"
+
+
+def _url(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and value.startswith(("http://", "https://", "//", "/")):
+        return None
+    return "None, an empty text, or an address such as 'https://push.example.org'"
+
+
+def _positive(value: Any) -> str | None:
+    return None if type(value) is int and value > 0 else "a whole number above 0"
+
+
+def _seconds(value: Any) -> str | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if number and value > 0 else "a number of seconds above 0"
+
+
+def _flag(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "True or False"
+
+
+def _texts(value: Any) -> str | None:
+    if isinstance(value, list | tuple | set) and all(isinstance(each, str) for each in value):
+        return None
+    return "a list or tuple of texts"
+
+
+def _models(value: Any) -> str | None:
+    if value == "__all__":
+        return None
+    return None if _texts(value) is None else "'__all__', or a list of 'app_label.Model', or ()"
+
+
+def _origins(value: Any) -> str | None:
+    wrong = _texts(value)
+    if wrong is None and all("://" in each for each in value):
+        return None
+    return "a list of origins such as 'https://www.example.org'"
+
+
+def _path(value: Any) -> str | None:
+    if value is None or (isinstance(value, str | os.PathLike) and str(value)):
+        return None
+    return "None or the path of a file"
+
+
+def _backend(value: Any) -> str | None:
+    return None if value == "memory" else "'memory'"
+
+
+def _setting(default: Any, meaning: str, validator: Validator) -> Any:
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "validator": validator})
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The settings' values; each field is the setting ``SERVERPUSH_<FIELD>``."""
+
+    host: str = _setting("127.0.0.1", "where browsers connect: the address", _text)
+    port: int = _setting(8013, "where browsers connect: the port", _port)
+    notifier_host: str = _setting("127.0.0.1", "where changes are reported: the address", _text)
+    notifier_port: int = _setting(8014, "where changes are reported: the port", _port)
+    url: str | None = _setting(
+        None,
+        "what the page is told to connect to; None: the page's own host with "
+        "SERVERPUSH_PORT; an empty text: the page's own origin (behind a proxy)",
+        _url,
+    )
+    globals: tuple[str, ...] = _setting(
+        (), "dotted paths of update functions called for every page", _texts
+    )
+    models: str | tuple[str, ...] = _setting(
+        "__all__",
+        "whose saves and deletes are reported by themselves: '__all__' (sessions, "
+        "admin log and migrations left out), a list of labels, or () for "
+        "ping_notifier only",
+        _models,
+    )
+    inject: bool = _setting(True, "put record and script into HTML pages", _flag)
+    renderers: int = _setting(2, "renderer processes", _positive)
+    render_timeout: float = _setting(
+        10, "seconds a rendering may take; then its renderer is replaced", _seconds
+    )
+    history_size: int = _setting(10000, "entries of the log kept for replay", _positive)
+    history_seconds: float = _setting(300, "seconds that an entry is kept for replay", _seconds)
+    token_max_age: float = _setting(
+        86400, "seconds that a page record or a token is accepted", _seconds
+    )
+    salt: str = _setting("serverpush", "the signing salt", _text)
+    tokenizer: str = _setting(
+        "serverpush.tokens.tokenize", "dotted path of the user-token function", _text
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        (),
+        "more origins, beside the site's own hosts (ALLOWED_HOSTS, any port) and "
+        "CSRF_TRUSTED_ORIGINS",
+        _origins,
+    )
+    max_connections: int = _setting(10000, "connections admitted", _positive)
+    send_buffer: int = _setting(
+        1048576, "bytes that a slow client may have waiting before it is closed", _positive
+    )
+    state_file: str | None = _setting(
+        None,
+        "where a graceful stop leaves the log; None: by project and port, in the "
+        "user's state directory",
+        _path,
+    )
+    backend: str = _setting("memory", "the log: this process's memory", _backend)
+
+
+def names() -> dict[str, dataclasses.Field[Any]]:
+    """The settings by full name, in the table's order."""
+    return {PREFIX + field.name.upper(): field for field in dataclasses.fields(Config)}
+
+
+def problems() -> Iterator[tuple[str, Any, str]]:
+    """The settings with a wrong value: name, value, and what is valid."""
+    for name, field in names().items():
+        value = getattr(settings, name, field.default)
+        valid = field.metadata["validator"](value)
+        if valid is not None:
+            yield name, value, valid
+
+
+def unknown() -> Iterator[tuple[str, str]]:
+    """The ``SERVERPUSH_*`` settings that do not exist, with the nearest that does."""
+    known = names()
+    for name in dir(settings):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            yield name, near[0] if near else ""
+
+
+@lru_cache(maxsize=1)
+def config() -> Config:
+    """The settings as they are now, read once until one of them changes.
+
+    Raises ``ImproperlyConfigured`` naming each wrong value and what is valid.
+    """
+    wrong = [f"{name} = {value!r} is not valid: use {valid}" for name, value, valid in problems()]
+    if wrong:
+        raise ImproperlyConfigured("; ".join(wrong))
+    values: dict[str, Any] = {
+        field.name: getattr(settings, name, field.default) for name, field in names().items()
+    }
+    for name, value in values.items():
+        if isinstance(value, list | set):
+            values[name] = tuple(value)
+    return Config(**values)
+
+
+def state_file(port: int) -> Path:
+    """Where the log is left for the next start of the server on ``port``."""
+    chosen = config().state_file
+    if chosen is not None:
+        return Path(chosen)
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    module = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    project = hashlib.sha256(f"{settings.SECRET_KEY}:{module}".encode()).hexdigest()[:12]
+    return Path(home) / "django-serverpush" / f"{project}-{port}.json"
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting.startswith(PREFIX):
+        config.cache_clear()
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,141 @@
+"""What can go wrong, as data in fields and a lower-case sentence in ``str()``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ServerPushError(Exception):
+    """The base of every error that this package raises."""
+
+
+class InvalidUpdate(ServerPushError):
+    """An entry of ``<view>_update`` can't be used.
+
+    Arguments:
+        update: the dotted path of the update function, empty while it is unknown.
+        index: the entry's place in what the function returned, from 0; None while unknown.
+        key: the entry's key that is wrong, empty when the entry itself is.
+        value: the value found there.
+        valid: what would be valid, as the end of a sentence.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        value: Any,
+        valid: str,
+        *,
+        update: str = "",
+        index: int | None = None,
+    ) -> None:
+        super().__init__(key, value, valid)
+        self.key = key
+        self.value = value
+        self.valid = valid
+        self.update = update
+        self.index = index
+
+    def __str__(self) -> str:
+        place = f"{self.update or 'the update function'}"
+        if self.index is not None:
+            place += f", entry {self.index}"
+        if self.key:
+            place += f", {self.key!r}"
+        return f"{place}: {_shorten(self.value)} is not valid: {self.valid}"
+
+
+class UpdateFailed(ServerPushError):
+    """``<view>_update`` itself raised; the cause is chained."""
+
+    def __init__(self, update: str, error: BaseException) -> None:
+        super().__init__(update, error)
+        self.update = update
+        self.error = error
+
+    def __str__(self) -> str:
+        return f"{self.update} raised {type(self.error).__name__}: {self.error}"
+
+
+class SerializerFailed(ServerPushError):
+    """A serializer could not give a payload.
+
+    Arguments:
+        update: the update's event name.
+        model: the label of the instance's model.
+        pk: the instance's key.
+        reason: what happened, as the end of a sentence.
+    """
+
+    def __init__(self, update: str, model: str, pk: Any, reason: str) -> None:
+        super().__init__(update, model, pk, reason)
+        self.update = update
+        self.model = model
+        self.pk = pk
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"update {self.update!r} of {self.model} {self.pk}: {self.reason}"
+
+
+class WriteRefused(ServerPushError):
+    """A rendering tried to write to the database while ``DEBUG`` is on."""
+
+    def __init__(self, update: str, statement: str) -> None:
+        super().__init__(update, statement)
+        self.update = update
+        self.statement = statement
+
+    def __str__(self) -> str:
+        return (
+            f"update {self.update!r} may only read, but its serializer runs "
+            f"{_shorten(self.statement)}; move the write out of what a page push renders"
+        )
+
+
+class BadToken(ServerPushError):
+    """A token that was not signed by this project, or not for this use."""
+
+    code = "bad_token"
+
+    def __str__(self) -> str:
+        return "this token was not made by this site"
+
+
+class TokenExpired(BadToken):
+    """A token older than ``SERVERPUSH_TOKEN_MAX_AGE`` seconds."""
+
+    code = "token_expired"
+
+    def __str__(self) -> str:
+        return "this token is too old: load the page again"
+
+
+class UnknownModel(ServerPushError):
+    """A label that names no model of this project."""
+
+    def __init__(self, label: str, near: str = "") -> None:
+        super().__init__(label, near)
+        self.label = label
+        self.near = near
+
+    def __str__(self) -> str:
+        hint = f"; the nearest is {self.near!r}" if self.near else ""
+        return f"there is no model {self.label!r}{hint}"
+
+
+class BadMessage(ServerPushError):
+    """Something that came over a socket is not of the protocol's shape."""
+
+
+def _shorten(value: Any, limit: int = 120) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class RendererFailed(ServerPushError):
+    """A renderer process can't start; the message says why."""
+
+
+class CannotStart(ServerPushError):
+    """The push server can't start; the message says why and what to do."""

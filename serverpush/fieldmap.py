@@ -1,0 +1,92 @@
+"""The field map: template expressions on ``object``, ``request`` and ``data``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.template import Context, Engine, TemplateSyntaxError
+from django.template.base import FilterExpression, Parser, Variable, VariableDoesNotExist
+
+ROOTS = ("object", "request", "data")
+
+
+class FieldMap:
+    """A compiled field map.
+
+    Arguments:
+        data: ``{"key": "object.path"}``, a list of the object's field names, or
+            None for no fields.
+
+    Raises ``ValueError`` for another shape or another root, and Django's
+    ``TemplateSyntaxError`` for what is no template expression. Expressions are
+    Django's own variables and filters; nothing is ever evaluated as Python.
+    """
+
+    def __init__(self, data: Any) -> None:
+        self.expressions = {key: _expression(key, path) for key, path in _pairs(data).items()}
+
+    @property
+    def reads_request(self) -> bool:
+        return any(_root(each) == "request" for each in self.expressions.values())
+
+    def render(self, instance: Any, request: Any, data: Any) -> tuple[dict[str, Any], list[str]]:
+        """The values by key, and a sentence for each path that does not exist.
+
+        A path that leads through None gives None, as does one that is missing.
+        """
+        context = Context({"object": instance, "request": request, "data": data}, autoescape=False)
+        values: dict[str, Any] = {}
+        missing: list[str] = []
+        for key, expression in self.expressions.items():
+            try:
+                _check(expression, context)
+                values[key] = expression.resolve(context)
+            except VariableDoesNotExist as error:
+                values[key] = None
+                if not _ends_in_none(error):
+                    missing.append(f"{key!r}: {expression.token!r} does not exist on {instance!r}")
+        return values, missing
+
+
+def _pairs(data: Any) -> dict[str, str]:
+    if data is None:
+        return {}
+    if isinstance(data, Mapping):
+        pairs = dict(data)
+    elif isinstance(data, list | tuple):
+        pairs = {name: f"object.{name}" for name in data}
+    else:
+        raise ValueError("use {'key': 'object.path'} or a list of field names")
+    for key, path in pairs.items():
+        if not isinstance(key, str) or not isinstance(path, str):
+            raise ValueError(f"use texts for key and path, not {key!r}: {path!r}")
+    return pairs
+
+
+def _expression(key: str, path: str) -> FilterExpression:
+    engine = Engine.get_default()
+    parser = Parser([], engine.template_libraries, engine.template_builtins)
+    try:
+        expression = FilterExpression(path, parser)
+    except TemplateSyntaxError as error:
+        raise TemplateSyntaxError(f"{key!r}: {error}") from None
+    if isinstance(expression.var, Variable) and _root(expression) not in (*ROOTS, None):
+        raise ValueError(f"{key!r}: start with one of {', '.join(ROOTS)}, not {path!r}")
+    return expression
+
+
+def _root(expression: FilterExpression) -> str | None:
+    variable = expression.var
+    lookups = variable.lookups if isinstance(variable, Variable) else None
+    return lookups[0] if lookups else None
+
+
+def _check(expression: FilterExpression, context: Context) -> None:
+    """Raise for a missing path, which ``FilterExpression`` would turn into a text."""
+    if isinstance(expression.var, Variable):
+        expression.var.resolve(context)
+
+
+def _ends_in_none(error: VariableDoesNotExist) -> bool:
+    return len(error.params) > 1 and error.params[1] is None

@@ -1,0 +1,493 @@
+"""The vocabulary that the site, the push server and the renderers share.
+
+Frozen dataclasses and their JSON. Nothing here needs Django, so that the core
+of the push server can be tested without it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from serverpush.exceptions import BadMessage
+
+Key = int | str
+"""A primary key as JSON has it: a number, or text for everything else."""
+
+ChangeAction = Literal["created", "changed", "deleted"]
+CHANGE_ACTIONS: tuple[ChangeAction, ...] = ("created", "changed", "deleted")
+
+PageAction = Literal["added", "changed", "removed"]
+PAGE_ACTIONS: tuple[PageAction, ...] = ("added", "changed", "removed")
+
+
+def dump(value: Any) -> str:
+    """Compact JSON with sorted keys, so that equal values are equal texts."""
+    return json.dumps(
+        value, separators=(",", ":"), sort_keys=True, allow_nan=False, ensure_ascii=False
+    )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in the log.
+
+    Ordered by time (milliseconds since the epoch) and number (within one
+    millisecond, from 1); ``epoch`` names the life of the log that gave it.
+    """
+
+    time: int
+    number: int
+    epoch: str
+
+    def __str__(self) -> str:
+        return f"{self.time:012x}-{self.number:05x}-{self.epoch}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """Read what ``str()`` wrote; raises ``BadMessage`` for anything else."""
+        parts = text.split("-")
+        try:
+            time, number, epoch = int(parts[0], 16), int(parts[1], 16), parts[2]
+        except (IndexError, ValueError):
+            raise BadMessage(f"{text!r} is not a position") from None
+        if len(parts) != 3 or str(cls(time, number, epoch)) != text:
+            raise BadMessage(f"{text!r} is not a position")
+        return cls(time, number, epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A model instance was created, changed or deleted, and that is committed.
+
+    ``at`` is when, in seconds since the epoch by the clock of whoever reports
+    it; 0 for just now.
+    """
+
+    model: str
+    pk: Key
+    action: ChangeAction = "changed"
+    at: float = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {"model": self.model, "pk": self.pk, "action": self.action, "at": self.at}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Change:
+        """Check the shape of one entry of ``/notify``; raises ``BadMessage``."""
+        if not isinstance(value, dict):
+            raise BadMessage(f"a change is an object, not {value!r}")
+        unknown = set(value) - {"model", "pk", "action", "at"}
+        if unknown:
+            raise BadMessage(f"a change has model, pk, action and at, not {sorted(unknown)}")
+        model, pk, action = value.get("model"), value.get("pk"), value.get("action", "changed")
+        at = value.get("at", 0)
+        if not isinstance(model, str):
+            raise BadMessage(f"model is a text like 'app_label.Model', not {model!r}")
+        if isinstance(pk, bool) or not isinstance(pk, int | str):
+            raise BadMessage(f"pk is a number or a text, not {pk!r}")
+        if action not in CHANGE_ACTIONS:
+            raise BadMessage(f"action is one of {', '.join(CHANGE_ACTIONS)}, not {action!r}")
+        if isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at < 1e11:
+            raise BadMessage(f"at is a number of seconds since 1970, not {at!r}")
+        return cls(model.lower(), pk, action, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Changes were lost here: nobody can be brought over this place by events."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Which instances of a model an update is about.
+
+    ``equal`` holds plain equalities, field name (``pk`` for the key) to encoded
+    value, all of which must hold; ``query`` is an encoded ``Q`` (see
+    ``conditions.py``) that replaces them where equality does not say it all.
+    """
+
+    model: str
+    equal: tuple[tuple[str, Any], ...] = ()
+    query: str = ""
+
+    @property
+    def key(self) -> Key | None:
+        """The one primary key this is about, if that is all there is to it."""
+        if not self.query and len(self.equal) == 1 and self.equal[0][0] == "pk":
+            key: Key = self.equal[0][1]
+            return key
+        return None
+
+    @property
+    def is_any(self) -> bool:
+        return not self.query and not self.equal
+
+    def to_json(self) -> list[Any]:
+        return [self.model, [list(pair) for pair in self.equal], self.query]
+
+    @classmethod
+    def from_json(cls, value: Any) -> Condition:
+        model, equal, query = value
+        return cls(model, tuple((field, wanted) for field, wanted in equal), query)
+
+
+@dataclass(frozen=True, slots=True)
+class Serializer:
+    """How an instance becomes a payload.
+
+    ``target`` is ``module:qualname`` for a function or a view. ``reads_object``
+    is False for a view that takes no object: one run serves all instances.
+    ``reads_request`` is False for a field map that never mentions the request.
+    """
+
+    kind: Literal["fields", "function", "view"]
+    target: str = ""
+    reads_object: bool = True
+    reads_request: bool = True
+
+    def to_json(self) -> list[Any]:
+        return [self.kind, self.target, int(self.reads_object), int(self.reads_request)]
+
+    @classmethod
+    def from_json(cls, value: Any) -> Serializer:
+        kind, target, reads_object, reads_request = value
+        return cls(kind, target, bool(reads_object), bool(reads_request))
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One update of a page, compiled.
+
+    ``data`` and ``vary`` are JSON texts, ``vary`` None where it was not
+    declared. ``keys`` are the primary keys that met the condition when the page
+    was rendered, None where they were too many to list (or need no listing).
+    """
+
+    name: str
+    condition: Condition
+    serializer: Serializer
+    data: str = "null"
+    vary: str | None = None
+    on: tuple[PageAction, ...] = ("added", "changed")
+    keys: tuple[Key, ...] | None = None
+
+    def to_json(self) -> list[Any]:
+        return [
+            self.name,
+            self.condition.to_json(),
+            self.serializer.to_json(),
+            json.loads(self.data),
+            None if self.vary is None else [json.loads(self.vary)],
+            "".join(action[0] for action in self.on),
+            None if self.keys is None else list(self.keys),
+        ]
+
+    @classmethod
+    def from_json(cls, value: Any) -> Dependency:
+        name, condition, serializer, data, vary, on, keys = value
+        return cls(
+            name=name,
+            condition=Condition.from_json(condition),
+            serializer=Serializer.from_json(serializer),
+            data=dump(data),
+            vary=None if vary is None else dump(vary[0]),
+            on=tuple(action for action in PAGE_ACTIONS if action[0] in on),
+            keys=None if keys is None else tuple(keys),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One rendered page.
+
+    ``time`` is when its request came in and ``recorded`` when its dependencies
+    were compiled, both in seconds since the epoch. ``session`` is the hash of
+    the session's key and ``user`` the user's key as text, both empty for a page
+    that read neither and is the same for everybody.
+    """
+
+    path: str
+    query: str = ""
+    host: str = ""
+    secure: bool = False
+    script: str = ""
+    time: float = 0.0
+    recorded: float = 0.0
+    language: str = ""
+    zone: str = ""
+    session: str = ""
+    user: str = ""
+    dependencies: tuple[Dependency, ...] = ()
+
+    def with_dependencies(
+        self, dependencies: tuple[Dependency, ...], time: float, recorded: float
+    ) -> Page:
+        return replace(self, dependencies=dependencies, time=time, recorded=recorded)
+
+    def to_json(self) -> list[Any]:
+        return [
+            self.path,
+            self.query,
+            self.host,
+            int(self.secure),
+            self.script,
+            self.time,
+            self.recorded,
+            self.language,
+            self.zone,
+            self.session,
+            self.user,
+            [dependency.to_json() for dependency in self.dependencies],
+        ]
+
+    @classmethod
+    def from_json(cls, value: Any) -> Page:
+        *plain, dependencies = value
+        path, query, host, secure, script, time, recorded, language, zone, session, user = plain
+        return cls(
+            path,
+            query,
+            host,
+            bool(secure),
+            script,
+            time,
+            recorded,
+            language,
+            zone,
+            session,
+            user,
+            tuple(Dependency.from_json(each) for each in dependencies),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """What a connection's own handshake said: what a rendering for it is made from."""
+
+    cookie: str = ""
+    accept_language: str = ""
+    user_agent: str = ""
+    address: str = ""
+
+    def to_json(self) -> list[Any]:
+        return [self.cookie, self.accept_language, self.user_agent, self.address]
+
+    @classmethod
+    def from_json(cls, value: Any) -> Visitor:
+        return cls(*value)
+
+
+@dataclass(frozen=True, slots=True)
+class MatchJob:
+    """Ask the database which conditions on ``model`` the instance ``pk`` meets.
+
+    ``fields`` are to be fetched; ``conditions`` maps an id to an encoded ``Q``
+    that only the database can decide.
+    """
+
+    model: str
+    pk: Key
+    fields: tuple[str, ...]
+    conditions: tuple[tuple[int, str], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "job": "match",
+            "model": self.model,
+            "pk": self.pk,
+            "fields": list(self.fields),
+            "conditions": [list(each) for each in self.conditions],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> MatchJob:
+        return cls(
+            value["model"],
+            value["pk"],
+            tuple(value["fields"]),
+            tuple((number, query) for number, query in value["conditions"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MatchResult:
+    """``values`` are the fetched fields, None where the instance is gone.
+
+    ``unknown`` are the conditions that the database could not decide. Where it
+    could not be asked at all, ``error`` says why and the rest says nothing.
+    """
+
+    values: dict[str, Any] | None
+    met: frozenset[int] = frozenset()
+    unknown: frozenset[int] = frozenset()
+    error: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "values": self.values,
+            "met": sorted(self.met),
+            "unknown": sorted(self.unknown),
+            "error": self.error,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> MatchResult:
+        return cls(
+            value["values"],
+            frozenset(value["met"]),
+            frozenset(value["unknown"]),
+            value["error"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RenderJob:
+    """Serialize one instance for a page as one of its visitors would see it.
+
+    ``present`` is False where the instance stopped matching: the serializer
+    then gets a stand-in that has ``pk`` and ``_meta``.
+    """
+
+    name: str
+    model: str
+    pk: Key
+    present: bool
+    serializer: Serializer
+    data: str
+    page: Page
+    visitor: Visitor
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "job": "render",
+            "name": self.name,
+            "model": self.model,
+            "pk": self.pk,
+            "present": self.present,
+            "serializer": self.serializer.to_json(),
+            "data": self.data,
+            "page": self.page.with_dependencies((), self.page.time, self.page.recorded).to_json(),
+            "visitor": self.visitor.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> RenderJob:
+        return cls(
+            value["name"],
+            value["model"],
+            value["pk"],
+            value["present"],
+            Serializer.from_json(value["serializer"]),
+            value["data"],
+            Page.from_json(value["page"]),
+            Visitor.from_json(value["visitor"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RenderResult:
+    """What became of a rendering.
+
+    ``done``: ``payload`` is JSON text, and ``page`` the page anew where a view
+    ran again with its update function. ``gone``: the instance is no more.
+    ``refused``: this visitor may not see it. ``failed``: ``error`` says why.
+    """
+
+    status: Literal["done", "gone", "refused", "failed"]
+    payload: str = ""
+    error: str = ""
+    page: Page | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "status": self.status,
+            "payload": self.payload,
+            "error": self.error,
+            "page": None if self.page is None else self.page.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> RenderResult:
+        page = value["page"]
+        return cls(
+            value["status"],
+            value["payload"],
+            value["error"],
+            None if page is None else Page.from_json(page),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveJob:
+    """Resolve a URL and run its update function, for a connection by ``url``.
+
+    ``page`` carries path, query, host and secure; the rest is found out.
+    """
+
+    page: Page
+    visitor: Visitor
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "job": "resolve",
+            "page": self.page.to_json(),
+            "visitor": self.visitor.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> ResolveJob:
+        return cls(Page.from_json(value["page"]), Visitor.from_json(value["visitor"]))
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveResult:
+    """The page that the URL gives this visitor; None where there is none to see."""
+
+    page: Page | None
+    error: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "page": None if self.page is None else self.page.to_json(),
+            "error": self.error,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> ResolveResult:
+        page = value["page"]
+        return cls(None if page is None else Page.from_json(page), value["error"])
+
+
+Job = MatchJob | RenderJob | ResolveJob
+Result = MatchResult | RenderResult | ResolveResult
+
+
+def job_from_json(value: dict[str, Any]) -> Job:
+    """Read any of the three jobs; raises ``BadMessage`` for another kind."""
+    kinds: dict[str, type[MatchJob] | type[RenderJob] | type[ResolveJob]] = {
+        "match": MatchJob,
+        "render": RenderJob,
+        "resolve": ResolveJob,
+    }
+    kind = kinds.get(value.get("job", ""))
+    if kind is None:
+        raise BadMessage(f"{value.get('job')!r} is not a job")
+    return kind.from_json(value)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What the push server knows of a model.
+
+    ``family`` are the labels whose conditions a change of this model can touch:
+    itself, its concrete model, parents, children and their proxies.
+    ``integer_key`` tells how a primary key is written in JSON.
+    """
+
+    label: str
+    family: tuple[str, ...]
+    integer_key: bool

@@ -1,0 +1,65 @@
+"""One job in, one result out, and nothing of it left for the next."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+
+from django.db import close_old_connections, reset_queries
+
+from serverpush.protocol import (
+    Job,
+    MatchJob,
+    MatchResult,
+    RenderJob,
+    RenderResult,
+    ResolveResult,
+    Result,
+)
+from serverpush.renderer.handler import Chain
+from serverpush.renderer.matching import match
+from serverpush.renderer.once import logger
+from serverpush.renderer.places import sentence
+from serverpush.renderer.resolving import resolve
+from serverpush.renderer.serializers import render
+from serverpush.reporting import suppress
+
+
+def run(chain: Chain, job: Job) -> Result:
+    """Do a job; raises nothing.
+
+    Language, time zone, URLconf and every other context variable are those of
+    a copied context, so that they end with the job.
+    """
+    try:
+        return copy_context().run(_run, chain, job)
+    except BaseException as error:  # noqa: BLE001
+        problem = f"a {type(job).__name__} failed: {sentence(error)}"
+        logger.error("%s", problem, exc_info=not isinstance(error, Exception))
+        return failure(job, problem)
+
+
+def failure(job: Job, problem: str) -> Result:
+    """The result of a job that came to nothing."""
+    if isinstance(job, MatchJob):
+        return MatchResult(None, error=problem)
+    if isinstance(job, RenderJob):
+        return RenderResult("failed", error=problem)
+    return ResolveResult(None, problem)
+
+
+def _run(chain: Chain, job: Job) -> Result:
+    with suppress():
+        if isinstance(job, RenderJob):
+            return render(chain, job)
+        if isinstance(job, MatchJob):
+            return _match(job)
+        return resolve(chain, job)
+
+
+def _match(job: MatchJob) -> MatchResult:
+    reset_queries()
+    close_old_connections()
+    try:
+        return match(job)
+    finally:
+        close_old_connections()

@@ -1,0 +1,128 @@
+"""Admission: what a client must bring to be connected, and which page it then has."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import parse_cookie
+
+from serverpush import tokens
+from serverpush.exceptions import BadMessage, BadToken
+from serverpush.protocol import Page, Position, ResolveJob, ResolveResult, Visitor
+from serverpush.server.transport import Client, Refused
+
+# Connections by URL that one address may make at once, and then each second.
+URL_BURST = 50
+URL_RATE = 5
+REMEMBERED_ADDRESSES = 10_000
+MAX_URL = 4096
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A client that was let in; ``since`` is a position, or seconds since the epoch."""
+
+    page: Page
+    visitor: Visitor
+    since: Position | float
+
+
+class Admissions:
+    """Lets clients in.
+
+    Arguments:
+        resolve: has a renderer find the page of a URL.
+        head: where the log stands.
+    """
+
+    def __init__(
+        self, resolve: Callable[[ResolveJob], ResolveResult], head: Callable[[], Position]
+    ) -> None:
+        self._resolve = resolve
+        self._head = head
+        self._addresses: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def admit(self, client: Client, auth: dict[str, Any]) -> Admission:
+        """Check what a client authenticates with; raises ``Refused`` (contract, section 6)."""
+        handshake = client.handshake
+        visitor = Visitor(
+            cookie=handshake.cookie,
+            accept_language=handshake.headers.get("accept-language", ""),
+            user_agent=handshake.headers.get("user-agent", ""),
+            address=handshake.address,
+        )
+        since = _since(auth.get("since"))
+        if "page" in auth:
+            page = _page(auth["page"], visitor)
+            return Admission(page, visitor, page.time if since is None else since)
+        if "url" in auth:
+            head = self._head()
+            page = self._by_url(client, auth, visitor)
+            return Admission(page, visitor, head if since is None else since)
+        raise Refused("bad_token", "connect with auth {page: TOKEN} or {url: PATH}")
+
+    def _by_url(self, client: Client, auth: dict[str, Any], visitor: Visitor) -> Page:
+        url, query = auth["url"], auth.get("query", "")
+        if not isinstance(url, str) or not isinstance(query, str) or not url.startswith("/"):
+            raise Refused("page_not_found", "url is a path such as '/news/', query a text")
+        if len(url) + len(query) > MAX_URL:
+            raise Refused("page_not_found", f"url and query may have {MAX_URL} characters")
+        self._take_turn(visitor.address)
+        host = client.handshake.headers.get("host", "")
+        origin = client.handshake.headers.get("origin", "")
+        wanted = Page(
+            path=url,
+            query=query.removeprefix("?"),
+            host=origin.partition("://")[2] or host,
+            secure=origin.startswith("https:"),
+            time=time.time(),
+        )
+        result = self._resolve(ResolveJob(wanted, visitor))
+        if result.page is None:
+            raise Refused("page_not_found", result.error or "this URL has no live page for you")
+        return result.page
+
+    def _take_turn(self, address: str) -> None:
+        now = time.monotonic()
+        tokens_left, last = self._addresses.pop(address, (float(URL_BURST), now))
+        tokens_left = min(float(URL_BURST), tokens_left + (now - last) * URL_RATE)
+        self._addresses[address] = (tokens_left - 1 if tokens_left >= 1 else tokens_left, now)
+        if len(self._addresses) > REMEMBERED_ADDRESSES:
+            self._addresses.popitem(last=False)
+        if tokens_left < 1:
+            raise Refused("too_many_connections", "too many connections by url from this address")
+
+
+def _page(token: Any, visitor: Visitor) -> Page:
+    try:
+        page = tokens.verify_page(token)
+    except BadToken as error:
+        raise Refused(error.code, str(error)) from None
+    if page.session:
+        key = parse_cookie(visitor.cookie).get(settings.SESSION_COOKIE_NAME)
+        if tokens.session_hash(key) != page.session:
+            raise Refused("session_mismatch", "this page was rendered for another session")
+    return page
+
+
+def _since(value: Any) -> Position | float | None:
+    """A position, or a ``generated_timestamp`` as a number or text."""
+    if value is None or value == "":
+        return None
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        seconds = float(value)
+        if 0 <= seconds < 1e11:
+            return seconds
+    except (TypeError, ValueError):
+        pass
+    try:
+        return Position.parse(str(value))
+    except BadMessage:
+        raise Refused("bad_token", "since is a position or a generated_timestamp") from None

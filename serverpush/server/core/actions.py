@@ -1,0 +1,40 @@
+"""Actions: what dispatch wants done by the shell around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from serverpush.protocol import Page
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Emit ``name`` with ``payload`` (JSON text) and ``meta`` to these connections.
+
+    ``page`` is their page anew where its dependencies were replaced.
+    """
+
+    connections: tuple[str, ...]
+    name: str
+    payload: str
+    meta: dict[str, Any]
+    page: Page | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Tell these connections that events can't bring them up to date."""
+
+    connections: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something that the operator has to know."""
+
+    text: str
+
+
+Action = Send | Refresh | Report

@@ -1,0 +1,266 @@
+"""The index: whose condition can a change have touched?"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from serverpush.protocol import (
+    Change,
+    Condition,
+    Key,
+    MatchJob,
+    MatchResult,
+    ModelInfo,
+    Position,
+)
+
+MAX_MOVES = 1000
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """One live condition, shared by everybody who has it.
+
+    ``members`` are the keys that meet it, None where they are not followed
+    (too many to list, or a condition that needs no list). ``known`` is the
+    position since which every move in and out has been noted in ``moves``.
+    ``watchers`` maps a connection's id to the places of its updates.
+    """
+
+    number: int
+    condition: Condition
+    members: set[Key] | None
+    known: Position
+    moves: deque[tuple[Position, Key, bool]] = field(
+        default_factory=lambda: deque(maxlen=MAX_MOVES)
+    )
+    watchers: dict[str, list[int]] = field(default_factory=dict)
+
+    @property
+    def is_asked(self) -> bool:
+        """Is it for an instance's row to decide?"""
+        return not self.condition.is_any and self.condition.key is None
+
+    def was_member(self, pk: Key, at: Position) -> bool | None:
+        """Did the instance meet the condition at an earlier position? None: not known."""
+        if self.members is None or at < self.known:
+            return None
+        member = pk in self.members
+        for position, moved, joined in reversed(self.moves):
+            if position <= at:
+                break
+            if moved == pk:
+                member = not joined
+        return member
+
+
+class Index:
+    """Live conditions, by key, by field and value, by model, and the rest.
+
+    Arguments:
+        models: what is known of each model, by label.
+    """
+
+    def __init__(self, models: dict[str, ModelInfo]) -> None:
+        self.models = models
+        self._numbers = 0
+        self._watched: dict[Condition, Watched] = {}
+        self._by_number: dict[int, Watched] = {}
+        self._by_key: dict[tuple[str, Key], Watched] = {}
+        self._any: dict[str, Watched] = {}
+        # label -> first field of the equalities -> value -> conditions
+        self._by_value: dict[str, dict[str, dict[Any, dict[int, Watched]]]] = {}
+        # label -> how many conditions need this field fetched
+        self._fields: dict[str, dict[str, int]] = {}
+        self._rest: dict[str, dict[int, Watched]] = {}
+        self._member_of: dict[tuple[str, Key], dict[int, Watched]] = {}
+        self._unlisted: dict[str, dict[int, Watched]] = {}
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    @property
+    def newest(self) -> int:
+        """The number of the latest condition: an answer tells nothing of later ones."""
+        return self._numbers
+
+    def family(self, label: str) -> tuple[str, ...]:
+        info = self.models.get(label)
+        return info.family if info else (label,)
+
+    # Conditions come and go
+
+    def watch(
+        self,
+        condition: Condition,
+        keys: Iterable[Key] | None,
+        now: Position,
+        watcher: str,
+        place: int,
+    ) -> Watched:
+        """Note that update ``place`` of a connection has this condition.
+
+        ``keys`` are the members that its page recorded, None if not listed;
+        ``now`` is the position up to which these have been brought.
+        """
+        watched = self._watched.get(condition)
+        if watched is None:
+            watched = self._add(condition, keys, now)
+        watched.watchers.setdefault(watcher, []).append(place)
+        return watched
+
+    def unwatch(self, watched: Watched, watcher: str) -> None:
+        """Forget a connection; the last one takes the condition with it."""
+        watched.watchers.pop(watcher, None)
+        if not watched.watchers and watched.number in self._by_number:
+            del self._by_number[watched.number]
+            self._remove(watched)
+
+    def _add(self, condition: Condition, keys: Iterable[Key] | None, now: Position) -> Watched:
+        self._numbers += 1
+        members = None if keys is None else set(keys)
+        watched = Watched(self._numbers, condition, members, now)
+        self._watched[condition] = watched
+        self._by_number[watched.number] = watched
+        if condition.key is not None:
+            self._by_key[condition.model, condition.key] = watched
+        elif condition.is_any:
+            self._any[condition.model] = watched
+        else:
+            self._add_asked(watched)
+        return watched
+
+    def _add_asked(self, watched: Watched) -> None:
+        condition = watched.condition
+        if condition.query:
+            self._rest.setdefault(condition.model, {})[watched.number] = watched
+        else:
+            name, value = condition.equal[0]
+            by_field = self._by_value.setdefault(condition.model, {})
+            by_field.setdefault(name, {}).setdefault(value, {})[watched.number] = watched
+            needed = self._fields.setdefault(condition.model, {})
+            for name, _ in condition.equal:
+                needed[name] = needed.get(name, 0) + 1
+        if watched.members is None:
+            self._unlisted.setdefault(condition.model, {})[watched.number] = watched
+        else:
+            for pk in watched.members:
+                self._member_of.setdefault((condition.model, pk), {})[watched.number] = watched
+
+    def _remove(self, watched: Watched) -> None:
+        condition = watched.condition
+        del self._watched[condition]
+        if condition.key is not None:
+            del self._by_key[condition.model, condition.key]
+        elif condition.is_any:
+            del self._any[condition.model]
+        else:
+            self._remove_asked(watched)
+
+    def _remove_asked(self, watched: Watched) -> None:
+        condition = watched.condition
+        if condition.query:
+            _discard(self._rest, condition.model, watched.number)
+        else:
+            name, value = condition.equal[0]
+            by_field = self._by_value[condition.model]
+            _discard(by_field[name], value, watched.number)
+            if not by_field[name]:
+                del by_field[name]
+            needed = self._fields[condition.model]
+            for name, _ in condition.equal:
+                needed[name] -= 1
+                if not needed[name]:
+                    del needed[name]
+        if watched.members is None:
+            _discard(self._unlisted, condition.model, watched.number)
+        else:
+            for pk in watched.members:
+                _discard(self._member_of, (condition.model, pk), watched.number)
+
+    # What a change touches
+
+    def certain(self, change: Change) -> Iterator[Watched]:
+        """The conditions that a change touches whatever the instance looks like."""
+        for label in self.family(change.model):
+            by_key = self._by_key.get((label, change.pk))
+            if by_key is not None:
+                yield by_key
+            anything = self._any.get(label)
+            if anything is not None:
+                yield anything
+
+    def asks(self, label: str) -> list[str]:
+        """The models of the family with conditions that only an instance's row can decide."""
+        return [
+            model
+            for model in self.family(label)
+            if self._rest.get(model) or self._fields.get(model)
+        ]
+
+    def question(self, model: str, pk: Key) -> MatchJob:
+        """What to ask the database about one instance: one query decides all conditions."""
+        rest = self._rest.get(model, {})
+        return MatchJob(
+            model,
+            pk,
+            tuple(self._fields.get(model, {})),
+            tuple((each.number, each.condition.query) for each in rest.values()),
+        )
+
+    def members_of(self, model: str, pk: Key) -> list[Watched]:
+        """The listed conditions that the instance meets as far as is known."""
+        return list(self._member_of.get((model, pk), {}).values())
+
+    def unlisted(self, model: str) -> list[Watched]:
+        """The conditions whose members are not followed."""
+        return list(self._unlisted.get(model, {}).values())
+
+    def watchers(self, model: str) -> set[str]:
+        """The connections with a condition that only a row of this model can decide."""
+        conditions = list(self._rest.get(model, {}).values())
+        for by_value in self._by_value.get(model, {}).values():
+            for those in by_value.values():
+                conditions += those.values()
+        return {id for each in conditions for id in each.watchers}
+
+    def met(self, model: str, result: MatchResult) -> list[Watched]:
+        """The conditions that an instance meets, by the database's answer."""
+        if result.values is None:
+            return []
+        found = [self._by_number[number] for number in result.met if number in self._by_number]
+        for name, by_value in self._by_value.get(model, {}).items():
+            if name in result.values:
+                candidates = by_value.get(result.values[name], {})
+                found += [each for each in candidates.values() if _meets(each, result.values)]
+        return found
+
+    def move(self, watched: Watched, pk: Key, joined: bool, position: Position) -> None:
+        """Note that an instance came to meet a condition, or stopped."""
+        if watched.members is None or (pk in watched.members) == joined:
+            return
+        if len(watched.moves) == MAX_MOVES:
+            watched.known = watched.moves[0][0]
+        watched.moves.append((position, pk, joined))
+        key = (watched.condition.model, pk)
+        if joined:
+            watched.members.add(pk)
+            self._member_of.setdefault(key, {})[watched.number] = watched
+        else:
+            watched.members.discard(pk)
+            _discard(self._member_of, key, watched.number)
+
+
+def _meets(watched: Watched, values: dict[str, Any]) -> bool:
+    return all(name in values and values[name] == value for name, value in watched.condition.equal)
+
+
+def _discard(table: dict[Any, dict[int, Watched]], key: Any, number: int) -> None:
+    found = table.get(key)
+    if found is not None:
+        found.pop(number, None)
+        if not found:
+            del table[key]

@@ -1,0 +1,115 @@
+"""The log: what happened, in order, as far back as it is kept."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from serverpush.exceptions import BadMessage
+from serverpush.protocol import Change, Gap, Position
+
+Entry = Change | Gap
+
+STATE_VERSION = 1
+
+
+class Log:
+    """Positions, history and trimming.
+
+    Arguments:
+        epoch: names this log's life; a position of another epoch is not covered.
+        now: seconds since the epoch when the log begins.
+        size: entries kept at most.
+        seconds: how long an entry is kept.
+    """
+
+    def __init__(self, *, epoch: str, now: float, size: int, seconds: float) -> None:
+        self.epoch = epoch
+        self.size = size
+        self.seconds = seconds
+        self.now = now
+        self.head = Position(_milliseconds(now), 0, epoch)
+        # Everything after the floor is here; what came before it is not known.
+        self.floor = self.head
+        self._entries: deque[tuple[Position, Entry]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def append(self, entry: Entry, now: float) -> Position:
+        """Give the entry its position, the greatest so far even if the clock went back."""
+        self.now = now
+        time = max(_milliseconds(now), self.head.time)
+        number = self.head.number + 1 if time == self.head.time else 1
+        self.head = Position(time, number, self.epoch)
+        self._entries.append((self.head, entry))
+        self.trim(now)
+        return self.head
+
+    def trim(self, now: float) -> None:
+        """Forget what is over the size or the age."""
+        oldest = _milliseconds(now - self.seconds)
+        while self._entries and (
+            len(self._entries) > self.size or self._entries[0][0].time < oldest
+        ):
+            self.floor = self._entries.popleft()[0]
+
+    def at(self, timestamp: float) -> Position:
+        """The position that stands for a time in seconds: all that came later follows it."""
+        return Position(_milliseconds(timestamp), 0, self.epoch)
+
+    def covers(self, since: Position) -> bool:
+        """Is everything that came after ``since`` still here?"""
+        return since.epoch == self.epoch and since >= self.floor
+
+    def since(self, since: Position) -> list[tuple[Position, Entry]]:
+        """The entries after ``since``, oldest first."""
+        found = []
+        for position, entry in reversed(self._entries):
+            if position <= since:
+                break
+            found.append((position, entry))
+        found.reverse()
+        return found
+
+    def dump(self) -> Iterator[str]:
+        """The log as lines of JSON, for the next start of the server."""
+        yield json.dumps(
+            {
+                "version": STATE_VERSION,
+                "epoch": self.epoch,
+                "head": str(self.head),
+                "floor": str(self.floor),
+                "entries": len(self._entries),
+            }
+        )
+        for position, entry in self._entries:
+            value = {"gap": entry.reason} if isinstance(entry, Gap) else entry.to_json()
+            yield json.dumps([str(position), value])
+
+    def load(self, lines: list[str]) -> None:
+        """Continue a dumped log; raises ``BadMessage`` where it is not whole."""
+        try:
+            header = json.loads(lines[0])
+            entries = [_entry(json.loads(line)) for line in lines[1:]]
+            if header["version"] != STATE_VERSION or header["entries"] != len(entries):
+                raise BadMessage("it is of another version, or not whole")
+            head, floor = Position.parse(header["head"]), Position.parse(header["floor"])
+            epoch = str(header["epoch"])
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise BadMessage(f"it can't be read ({type(error).__name__})") from error
+        self.epoch, self.head, self.floor = epoch, head, floor
+        self._entries = deque(entries)
+
+
+def _entry(value: Any) -> tuple[Position, Entry]:
+    text, entry = value
+    if set(entry) == {"gap"}:
+        return Position.parse(text), Gap(entry["gap"])
+    return Position.parse(text), Change.from_json(entry)
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)

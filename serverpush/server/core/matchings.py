@@ -1,0 +1,108 @@
+"""Matchings: which instances have to be asked about, and for whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from serverpush.protocol import Key, MatchJob
+from serverpush.server.core.index import Index, Watched
+from serverpush.server.core.registry import Connection
+from serverpush.server.core.steps import Step
+
+
+@dataclass(slots=True)
+class Live:
+    """Changes of one instance whose conditions have not been asked about yet."""
+
+    step: Step
+    ticket: int
+
+
+@dataclass(slots=True)
+class Missed:
+    """Changes that one connection has to be brought over, and nobody else.
+
+    ``owed`` is False where the client has had them: then the answer only brings
+    the membership up to date.
+    """
+
+    connection: Connection
+    place: int
+    watched: Watched
+    pk: Key
+    step: Step
+    before: bool | None
+    owed: bool
+    ticket: int
+
+
+@dataclass(slots=True)
+class Asked:
+    """A question under way, and the newest condition at the time it was put."""
+
+    model: str
+    pk: Key
+    live: Live | None
+    missed: list[Missed]
+    newest: int
+
+
+@dataclass(slots=True)
+class _Matching:
+    live: Live | None = None
+    missed: list[Missed] = field(default_factory=list)
+    running: bool = False
+
+
+class Matchings:
+    """The queue of instances to ask the database about, one question at a time for each.
+
+    Arguments:
+        index: what makes the question.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._matchings: dict[tuple[str, Key], _Matching] = {}
+        self._queue: dict[tuple[str, Key], None] = {}
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def live(self, model: str, pk: Key) -> Live | None:
+        """The changes of an instance that wait to be asked about."""
+        matching = self._matchings.get((model, pk))
+        return matching.live if matching else None
+
+    def add_live(self, model: str, pk: Key, live: Live) -> None:
+        self._get(model, pk).live = live
+
+    def add_missed(self, missed: Missed) -> None:
+        self._get(missed.watched.condition.model, missed.pk).missed.append(missed)
+
+    def next(self) -> tuple[Asked, MatchJob] | None:
+        """Put the question that has waited longest."""
+        if not self._queue:
+            return None
+        key = next(iter(self._queue))
+        del self._queue[key]
+        matching = self._matchings[key]
+        asked = Asked(*key, matching.live, matching.missed, self._index.newest)
+        matching.live, matching.missed, matching.running = None, [], True
+        return asked, self._index.question(*key)
+
+    def finish(self, asked: Asked) -> None:
+        """End a question; what came in meanwhile is asked next."""
+        key = (asked.model, asked.pk)
+        matching = self._matchings[key]
+        matching.running = False
+        if matching.live is not None or matching.missed:
+            self._queue.setdefault(key)
+        else:
+            del self._matchings[key]
+
+    def _get(self, model: str, pk: Key) -> _Matching:
+        matching = self._matchings.setdefault((model, pk), _Matching())
+        if not matching.running:
+            self._queue.setdefault((model, pk))
+        return matching

@@ -1,0 +1,105 @@
+"""What a connection is owed: one update about one instance, not yet sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serverpush.protocol import Dependency, Key, PageAction
+from serverpush.server.core.index import Watched
+from serverpush.server.core.registry import Connection
+from serverpush.server.core.steps import Step
+
+
+@dataclass(slots=True)
+class Owed:
+    """One update that a connection has coming.
+
+    ``before`` and ``after`` say whether the instance met the condition when the
+    client was last told, and now; ``before`` is None where nobody knows, and in
+    ``doubt`` where the change may have come while the page was rendered.
+    ``ticket`` holds the connection's safe position back until this is sent.
+    """
+
+    connection: Connection
+    place: int
+    dependency: Dependency
+    watched: Watched
+    pk: Key
+    step: Step
+    before: bool | None
+    after: bool
+    doubt: bool
+    ticket: int | None = None
+
+    @classmethod
+    def at(
+        cls,
+        connection: Connection,
+        place: int,
+        pk: Key,
+        step: Step,
+        before: bool | None,
+        after: bool,
+    ) -> Owed:
+        """What the update at this place of the connection's page is owed."""
+        return cls(
+            connection=connection,
+            place=place,
+            dependency=connection.page.dependencies[place],
+            watched=connection.watched[place],
+            pk=pk,
+            step=step,
+            before=before,
+            after=after,
+            doubt=connection.may_show(step.at),
+        )
+
+    @property
+    def action(self) -> PageAction | None:
+        """The page's word for it; None where the page has nothing to be told.
+
+        Where ``before`` is not certain the update gets the nearest word that it
+        asks for: too much is a rendering, too little is a stale page.
+        """
+        on = self.dependency.on
+        doubt = self.doubt or self.before is None
+        was = self.before if self.before is not None else self.step.first != "created"
+        if not self.after:
+            # A creation may be reported after the page that shows it was rendered;
+            # where members are listed, the page's own list has told.
+            shown = was or doubt or self.watched.members is None
+            return "removed" if shown and "removed" in on else None
+        action: PageAction = "changed" if was else "added"
+        if action in on:
+            return action
+        other: PageAction = "added" if was else "changed"
+        return other if doubt and other in on else None
+
+    @property
+    def event_id(self) -> str:
+        """Unique for the client, and the same at each replay."""
+        several = len(self.connection.page.dependencies) > 1
+        position = self.step.position
+        return f"{position}.{self.place}" if several else str(position)
+
+    def fold(self, other: Owed, *, same_instance: bool) -> None:
+        """Take another change in: the client will be told of both at once."""
+        if not same_instance:
+            self.before, self.doubt, self.pk = other.before, other.doubt, other.pk
+        elif other.step.floor < self.step.floor:
+            # A replayed change comes after a live one: it knows what the client had.
+            self.before, self.doubt = other.before, other.doubt
+        lower = other.step.floor < self.step.floor
+        self.after = other.after
+        self.step = self.step.join(other.step)
+        if lower:
+            self.release()
+
+    def hold(self) -> None:
+        if self.ticket is None:
+            self.ticket = self.connection.floors.hold(self.step.floor)
+
+    def release(self) -> None:
+        if self.ticket is not None:
+            self.connection.floors.release(self.ticket)
+            self.ticket = None

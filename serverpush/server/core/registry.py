@@ -1,0 +1,134 @@
+"""The registry: the connections, their pages, and how far each has been brought."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from serverpush.protocol import Dependency, Page, Position, Visitor
+from serverpush.server.core.index import Watched
+
+Group = tuple[object, ...]
+
+# Pages older than this are only looked at for changes reported later than this.
+YOUNG_SECONDS = 5.0
+
+
+class Floors:
+    """The lowest of a changing set of positions."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[Position, int]] = []
+        self._held: dict[int, Position] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def hold(self, floor: Position) -> int:
+        """Add a position; the ticket that is returned takes it out again."""
+        self._count += 1
+        self._held[self._count] = floor
+        heapq.heappush(self._heap, (floor, self._count))
+        return self._count
+
+    def release(self, ticket: int) -> None:
+        self._held.pop(ticket, None)
+        if len(self._heap) > 2 * len(self._held) + 16:
+            self._heap = [(floor, number) for number, floor in self._held.items()]
+            heapq.heapify(self._heap)
+
+    def lowest(self) -> Position | None:
+        while self._heap and self._heap[0][1] not in self._held:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One client and its page.
+
+    ``watched`` stands beside ``page.dependencies``, place by place. ``floors``
+    holds the position before each change that it has not been sent yet.
+    """
+
+    id: str
+    page: Page
+    visitor: Visitor
+    watched: list[Watched] = field(default_factory=list)
+    floors: Floors = field(default_factory=Floors)
+    closed: bool = False
+    # Seconds by which the clocks of the site's machines may differ.
+    margin: float = 0
+    _own: Group | None = None
+
+    def may_show(self, at: float) -> bool:
+        """May a change committed at this time have come while the page was rendered?
+
+        Then nobody knows on which side of it the view read, and on which side
+        the page's instances were listed.
+        """
+        return at <= self.page.recorded + self.margin
+
+    def group(self, dependency: Dependency) -> Group:
+        """What a rendering depends on beside its instance: equal groups share it."""
+        page = self.page
+        if dependency.vary is not None:
+            return ("vary", dependency.vary, page.language, page.zone)
+        if not dependency.serializer.reads_request:
+            return ("all", page.language, page.zone)
+        if self._own is None:
+            self._own = (
+                "own",
+                page.path,
+                page.query,
+                page.host,
+                page.secure,
+                page.script,
+                page.language,
+                page.zone,
+                page.user,
+                self.visitor,
+            )
+        return self._own
+
+
+class Registry:
+    """The connections by id."""
+
+    def __init__(self) -> None:
+        self._connections: dict[str, Connection] = {}
+        self._young: dict[str, Connection] = {}
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(self._connections.values())
+
+    def add(self, connection: Connection) -> None:
+        self._connections[connection.id] = connection
+        self._young[connection.id] = connection
+
+    def may_show(self, at: float, now: float) -> list[Connection]:
+        """The connections whose pages may have been rendered around a commit at ``at``.
+
+        Both in seconds since the epoch, ``now`` being when it was reported.
+        """
+        if now - at > YOUNG_SECONDS:
+            return [each for each in self if each.may_show(at)]
+        for each in list(self._young.values()):
+            if each.page.recorded + each.margin < now - YOUNG_SECONDS:
+                del self._young[each.id]
+        return [each for each in self._young.values() if each.may_show(at)]
+
+    def get(self, id: str) -> Connection | None:
+        return self._connections.get(id)
+
+    def pop(self, id: str) -> Connection | None:
+        connection = self._connections.pop(id, None)
+        self._young.pop(id, None)
+        if connection is not None:
+            connection.closed = True
+        return connection

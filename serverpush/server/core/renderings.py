@@ -1,0 +1,127 @@
+"""Renderings: what waits to be rendered, each distinct one once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from serverpush.protocol import Key, Position, RenderJob, Serializer
+from serverpush.server.core.owed import Owed
+from serverpush.server.core.registry import Connection, Group
+
+RenderKey = tuple[str, str, Serializer, str, Key | None, Group]
+_Places = dict[tuple[str, int], Owed]
+
+
+@dataclass(slots=True)
+class Run:
+    """A rendering under way: whom it is for, where the log stood, whose request it is."""
+
+    key: RenderKey
+    owed: list[Owed]
+    started: Position
+    lead: Connection
+
+
+@dataclass(slots=True)
+class _Rendering:
+    present: _Places = field(default_factory=dict)
+    absent: _Places = field(default_factory=dict)
+    running: bool = False
+
+    def waiting(self, present: bool) -> _Places:
+        return self.present if present else self.absent
+
+    def __bool__(self) -> bool:
+        return bool(self.present or self.absent or self.running)
+
+
+class Renderings:
+    """The queue of distinct renderings.
+
+    While one waits, further changes fold into it; while it runs, they wait for
+    one more run. No rendering runs twice at once, so each client gets the
+    states of an instance in their order.
+    """
+
+    def __init__(self) -> None:
+        self._renderings: dict[RenderKey, _Rendering] = {}
+        # The keys that wait, first come first served.
+        self._queue: dict[RenderKey, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def owe(self, owed: Owed) -> None:
+        """Note that a connection has something coming, or no longer has."""
+        serializer = owed.dependency.serializer
+        pk = owed.pk if serializer.reads_object else None
+        key = (
+            owed.dependency.name,
+            owed.dependency.condition.model,
+            serializer,
+            owed.dependency.data,
+            pk,
+            owed.connection.group(owed.dependency),
+        )
+        rendering = self._renderings.setdefault(key, _Rendering())
+        where = (owed.connection.id, owed.place)
+        waiting = rendering.present.pop(where, None) or rendering.absent.pop(where, None)
+        if waiting is not None:
+            waiting.fold(owed, same_instance=pk is not None)
+            owed.release()
+            owed = waiting
+        if owed.action is None:
+            owed.release()
+        else:
+            owed.hold()
+            # A view that takes no object runs the same whether it is there or not.
+            rendering.waiting(owed.after or pk is None)[where] = owed
+        self._tidy(key, rendering)
+
+    def next(self, head: Position) -> tuple[Run, RenderJob] | None:
+        """Begin the rendering that has waited longest; ``head`` is where the log stands."""
+        while self._queue:
+            key = next(iter(self._queue))
+            del self._queue[key]
+            rendering = self._renderings[key]
+            present = bool(rendering.present)
+            owed = [each for each in rendering.waiting(present).values() if _is_open(each)]
+            rendering.waiting(present).clear()
+            if owed:
+                rendering.running = True
+                run = Run(key, owed, head, owed[0].connection)
+                return run, _job(run, present)
+            self._tidy(key, rendering)
+        return None
+
+    def finish(self, run: Run) -> list[Owed]:
+        """End a run; returns what it was for, as far as the connections are still there."""
+        rendering = self._renderings[run.key]
+        rendering.running = False
+        self._tidy(run.key, rendering)
+        return [each for each in run.owed if _is_open(each)]
+
+    def _tidy(self, key: RenderKey, rendering: _Rendering) -> None:
+        if not rendering:
+            self._renderings.pop(key, None)
+            self._queue.pop(key, None)
+        elif not rendering.running:
+            self._queue.setdefault(key)
+
+
+def _is_open(owed: Owed) -> bool:
+    return not owed.connection.closed
+
+
+def _job(run: Run, present: bool) -> RenderJob:
+    name, model, serializer, data, _, _ = run.key
+    return RenderJob(
+        name=name,
+        model=model,
+        pk=run.owed[0].pk,
+        present=present,
+        serializer=serializer,
+        data=data,
+        page=run.lead.page,
+        visitor=run.lead.visitor,
+    )

@@ -1,0 +1,158 @@
+"""The notifier port: HTTP with JSON bodies in, changes out (contract, section 9)."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from serverpush.exceptions import BadMessage, UnknownModel
+from serverpush.protocol import Change, ModelInfo, Position
+
+logger = logging.getLogger("serverpush.server")
+
+MAX_BODY = 1024 * 1024
+REMEMBERED_BATCHES = 10_000
+
+_STATUS = {
+    200: "200 OK",
+    202: "202 Accepted",
+    400: "400 Bad Request",
+    401: "401 Unauthorized",
+    404: "404 Not Found",
+    405: "405 Method Not Allowed",
+    413: "413 Content Too Large",
+    503: "503 Service Unavailable",
+}
+
+
+class _Answer(Exception):
+    """Ends a request with a status and what the body's ``error`` says."""
+
+    def __init__(self, status: int, error: str) -> None:
+        super().__init__(status, error)
+        self.status = status
+        self.error = error
+
+
+class Notifier:
+    """The WSGI application of the notifier port.
+
+    Arguments:
+        key: the bearer key, as ``serverpush_key`` prints it.
+        models: what is known of each model, by label.
+        accept: applies changes and the reason of a gap before them ("": none),
+            and returns the position of the last.
+        health: the fields of ``GET /health``; ``status`` other than ``ok`` is a 503.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: str,
+        models: dict[str, ModelInfo],
+        accept: Callable[[list[Change], str], Position],
+        health: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._authorization = f"Bearer {key}".encode()
+        self._models = models
+        self._accept = accept
+        self._health = health
+        self._batches: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._routes = {
+            "/notify": ("POST", self._notify),
+            "/health": ("GET", self._get_health),
+        }
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        try:
+            status, value = self._serve(environ)
+        except _Answer as answer:
+            status, value = answer.status, {"error": answer.error}
+            logger.warning(
+                "notifier: %s %s from %s: %d, %s",
+                environ["REQUEST_METHOD"],
+                environ["PATH_INFO"][:100],
+                environ.get("REMOTE_ADDR", ""),
+                status,
+                answer.error,
+            )
+        body = json.dumps(value).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response(_STATUS[status], headers)
+        return [body]
+
+    def _serve(self, environ: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        route = self._routes.get(environ["PATH_INFO"])
+        if route is None:
+            raise _Answer(404, f"there is no {environ['PATH_INFO'][:100]} here")
+        method, handle = route
+        if environ["REQUEST_METHOD"] != method:
+            raise _Answer(405, f"use {method}")
+        return handle(environ)
+
+    def _get_health(self, environ: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        health = self._health()
+        return (200 if health["status"] == "ok" else 503), health
+
+    def _notify(self, environ: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        body = self._body(environ, {"changes", "batch", "gap"})
+        batch, gap = body.get("batch", ""), body.get("gap", "")
+        if not isinstance(batch, str) or not isinstance(gap, str):
+            raise _Answer(400, "batch and gap are texts")
+        if batch and batch in self._batches:
+            return 202, self._batches[batch]
+        changes = self._changes(body.get("changes"))
+        answer = {"accepted": len(changes), "position": str(self._accept(changes, gap))}
+        if batch:
+            self._remember(batch, answer)
+        return 202, answer
+
+    def _remember(self, batch: str, answer: dict[str, Any]) -> None:
+        self._batches[batch] = answer
+        if len(self._batches) > REMEMBERED_BATCHES:
+            self._batches.popitem(last=False)
+
+    def _changes(self, value: Any) -> list[Change]:
+        if not isinstance(value, list):
+            raise _Answer(400, "changes is a list of {model, pk, action}")
+        changes = []
+        for place, each in enumerate(value):
+            try:
+                changes.append(self._known(Change.from_json(each)))
+            except BadMessage as error:
+                raise _Answer(400, f"changes[{place}]: {error}") from None
+            except UnknownModel as error:
+                raise _Answer(404, f"changes[{place}]: {error}") from None
+        return changes
+
+    def _known(self, change: Change) -> Change:
+        info = self._models.get(change.model)
+        if info is None:
+            raise UnknownModel(change.model)
+        if not info.integer_key:
+            return replace(change, pk=str(change.pk))
+        try:
+            return replace(change, pk=int(change.pk))
+        except ValueError:
+            raise BadMessage(f"pk of {change.model} is a number, not {change.pk!r}") from None
+
+    def _body(self, environ: dict[str, Any], keys: set[str]) -> dict[str, Any]:
+        """The JSON object of an authorized request."""
+        given = environ.get("HTTP_AUTHORIZATION", "").encode("utf-8", "replace")
+        if not hmac.compare_digest(given, self._authorization):
+            raise _Answer(401, "send Authorization: Bearer KEY; manage.py serverpush_key prints it")
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        if length > MAX_BODY:
+            raise _Answer(413, f"a body may have {MAX_BODY} bytes, not {length}")
+        try:
+            body = json.loads(environ["wsgi.input"].read(length))
+        except (ValueError, RecursionError):
+            raise _Answer(400, "the body is not JSON") from None
+        if not isinstance(body, dict) or not set(body) <= keys:
+            raise _Answer(400, f"the body is an object with {', '.join(sorted(keys))}")
+        return body

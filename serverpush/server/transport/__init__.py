@@ -1,0 +1,11 @@
+"""The only importer of eventlet, engineio and socketio: hardened sockets and the direct write."""
+
+from serverpush.server.transport import libraries  # isort: skip  # first: it quiets eventlet
+from serverpush.server.transport import loop
+from serverpush.server.transport.client import Client, Handshake
+from serverpush.server.transport.frames import Frame
+from serverpush.server.transport.limits import Limits
+from serverpush.server.transport.refused import Refused
+from serverpush.server.transport.server import Transport
+
+__all__ = ["Client", "Frame", "Handshake", "Limits", "Refused", "Transport", "libraries", "loop"]

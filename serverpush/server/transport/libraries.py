@@ -1,0 +1,16 @@
+"""Import eventlet without its deprecation warning, and keep the libraries' loggers quiet."""
+
+import logging
+import warnings
+
+with warnings.catch_warnings():
+    # eventlet 0.41 warns at import; a warning is an error in a strict test run
+    warnings.simplefilter("ignore")
+    import eventlet  # noqa: F401
+
+
+def quiet_logger() -> logging.Logger:
+    """A logger that writes nothing: engineio and socketio log packets with their payloads."""
+    logger = logging.Logger("serverpush.quiet", logging.CRITICAL + 1)
+    logger.disabled = True
+    return logger

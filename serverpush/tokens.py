@@ -1,0 +1,62 @@
+"""Signing and verifying what leaves the site and comes back: Django's own signing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core import signing
+from django.utils.crypto import salted_hmac
+
+from serverpush.conf import config
+from serverpush.exceptions import BadToken, TokenExpired
+from serverpush.protocol import Page
+
+# A token made before a change of the page's JSON must not be misread after it.
+PAGE_VERSION = 1
+
+
+def sign_page(page: Page) -> str:
+    """The page record's token: readable by its holder, not changeable."""
+    return _sign("page", [PAGE_VERSION, page.to_json()])
+
+
+def verify_page(token: Any) -> Page:
+    """The page that a token stands for.
+
+    Raises ``TokenExpired`` when it is older than ``SERVERPUSH_TOKEN_MAX_AGE``
+    seconds, ``BadToken`` for everything that ``sign_page`` did not make here.
+    """
+    version, value = _verify("page", token)
+    if version != PAGE_VERSION:
+        raise TokenExpired()
+    return Page.from_json(value)
+
+
+def session_hash(session_key: str | None) -> str:
+    """What a page record says of a session: enough to compare, useless to guess."""
+    if not session_key:
+        return ""
+    return salted_hmac("serverpush.session", session_key, algorithm="sha256").hexdigest()[:24]
+
+
+def notifier_key() -> str:
+    """The bearer key of the notifier port, derived from ``SECRET_KEY``."""
+    return salted_hmac("serverpush.notifier", "key", algorithm="sha256").hexdigest()
+
+
+def _sign(use: str, value: Any) -> str:
+    return signing.dumps(value, salt=f"{config().salt}.{use}", compress=True)
+
+
+def _verify(use: str, token: Any) -> Any:
+    if not isinstance(token, str):
+        raise BadToken()
+    try:
+        return signing.loads(
+            token, salt=f"{config().salt}.{use}", max_age=timedelta(seconds=config().token_max_age)
+        )
+    except signing.SignatureExpired:
+        raise TokenExpired() from None
+    except signing.BadSignature:
+        raise BadToken() from None

@@ -1,0 +1,83 @@
+"""The line to the notifier port: one kept-alive connection."""
+
+from __future__ import annotations
+
+import json
+import os
+from http.client import HTTPConnection, HTTPException
+
+from serverpush.conf import config
+from serverpush.tokens import notifier_key
+
+TIMEOUT = 5.0
+
+
+class Line:
+    """A connection to ``/notify``, made when it is needed and kept.
+
+    ``timeout`` is in seconds, for connecting and for the answer each.
+    """
+
+    def __init__(self, timeout: float = TIMEOUT) -> None:
+        self._timeout = timeout
+        self._connection: HTTPConnection | None = None
+
+    def post(self, body: bytes) -> tuple[int, str]:
+        """Send a body; the answer's status, and its error text where it is one.
+
+        Raises ``OSError`` or ``HTTPException`` where there was no answer. A
+        connection that the other side closed while it was idle is made anew once.
+        """
+        kept = self._connection is not None
+        try:
+            return self._exchange(body)
+        except TimeoutError:
+            self.close()
+            raise
+        except (OSError, HTTPException):
+            self.close()
+            if not kept:
+                raise
+        try:
+            return self._exchange(body)
+        except (OSError, HTTPException):
+            self.close()
+            raise
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def abandon(self) -> None:
+        """Let go of a connection inherited through a fork.
+
+        Only the descriptor is closed: the objects around it may hold a lock of
+        the parent's thread, which no one here would ever release.
+        """
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.sock is not None:
+            os.close(connection.sock.detach())
+
+    def _exchange(self, body: bytes) -> tuple[int, str]:
+        if self._connection is None:
+            self._connection = HTTPConnection(
+                config().notifier_host, config().notifier_port, timeout=self._timeout
+            )
+        headers = {
+            "Authorization": f"Bearer {notifier_key()}",
+            "Content-Type": "application/json",
+        }
+        self._connection.request("POST", "/notify", body, headers)
+        response = self._connection.getresponse()
+        answer = response.read()
+        return response.status, "" if response.status < 300 else _error(answer)
+
+
+def _error(answer: bytes) -> str:
+    text = answer.decode(errors="replace")
+    try:
+        value = json.loads(text)
+        return str(value["error"])
+    except (ValueError, KeyError, TypeError):
+        return text[:200]

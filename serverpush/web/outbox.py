@@ -1,0 +1,270 @@
+"""The outbox: what the site has to report waits here for one thread to post it."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import threading
+import time
+import uuid
+from collections import deque
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any, Protocol
+
+from django.core.exceptions import ImproperlyConfigured
+
+from serverpush.protocol import Change
+from serverpush.web.line import Line
+
+logger = logging.getLogger("serverpush")
+
+MAX_WAITING = 100_000
+MAX_BATCH = 5_000
+MAX_BODY = 1_000_000
+# Between two batches, or the thread would take the interpreter from the one that
+# saves, again and again. What comes after a longer quiet goes out at once.
+REST = 0.005
+FIRST_DELAY = 0.1
+LAST_DELAY = 2.0
+FLUSH_TIMEOUT = 1.5
+BUSY = frozenset({408, 425, 429})
+
+
+class Entry(Protocol):
+    """What can wait in the outbox."""
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one request carries; sent again under the same key until it is answered."""
+
+    key: str
+    entries: tuple[Entry, ...]
+    gap: str
+    body: bytes
+
+    @classmethod
+    def of(cls, entries: list[Entry], gap: str) -> Batch:
+        key = uuid.uuid4().hex
+        value: dict[str, Any] = {"changes": [each.to_json() for each in entries], "batch": key}
+        if gap:
+            value["gap"] = gap
+        return cls(key, tuple(entries), gap, json.dumps(value, separators=(",", ":")).encode())
+
+
+class Outbox:
+    """A bounded queue and the daemon thread that empties it to the notifier port.
+
+    The thread starts with the first entry, sends at once, and keeps what it could
+    not deliver. What is lost, by overflow or because a batch was refused, is
+    marked as a gap in the next batch.
+    """
+
+    def __init__(self, limit: int = MAX_WAITING) -> None:
+        self._limit = limit
+        self._begin()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process: what waits is the parent's to send."""
+        self._line.abandon()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._line = Line()
+        self._lock = threading.Lock()
+        self._waiting: deque[Entry] = deque()
+        self._sending: list[Entry] = []
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._ending = threading.Event()
+        self._progress = threading.Event()
+        self._gap = ""
+        self._gap_is_due = False
+        self._overflowing = False
+        self._away = False
+        self._refusal = ""
+
+    def put(self, entry: Entry) -> None:
+        """Report ``entry`` soon: an append, which neither waits nor raises."""
+        waiting = self._waiting
+        if _repeats(entry, waiting):
+            return
+        if len(waiting) >= self._limit:
+            self._drop_oldest()
+        waiting.append(entry)
+        if self._thread is None:
+            self._start()
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def flush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """Send what waits before the process ends, for at most ``timeout`` seconds.
+
+        Gives up as soon as the push server refuses to be connected. Returns
+        whether everything was delivered, and logs how much was not.
+        """
+        deadline = time.monotonic() + timeout
+        self._ending.set()
+        self._wake.set()
+        while self.pending() and self._thread is not None:
+            self._progress.clear()
+            remaining = deadline - time.monotonic()
+            if not self.pending() or remaining <= 0 or not self._progress.wait(remaining):
+                break
+        count = self.pending()
+        if count:
+            logger.warning(
+                "%d changes were not reported: the push server could not be reached "
+                "before this process ended",
+                count,
+            )
+        return not count
+
+    def pending(self) -> int:
+        """How many entries wait or are on their way."""
+        with self._lock:
+            return len(self._waiting) + len(self._sending)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is not None:
+                return
+            thread = threading.Thread(target=self._run, name="serverpush-outbox", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # The interpreter is ending and starts no more threads.
+                return
+            self._thread = thread
+
+    def _drop_oldest(self) -> None:
+        with self._lock:
+            if len(self._waiting) < self._limit:
+                return
+            self._waiting.popleft()
+            self._gap = f"more than {self._limit} changes waited in process {os.getpid()}"
+            first, self._overflowing = not self._overflowing, True
+        if first:
+            logger.warning(
+                "more than %d changes wait for the push server: the oldest are dropped, "
+                "and open pages will be told to refresh",
+                self._limit,
+            )
+
+    def _run(self) -> None:
+        try:
+            while self._send_all():
+                self._progress.set()
+                self._wake.wait()
+        finally:
+            # Whatever ended this thread, the next entry starts another.
+            self._thread = None
+            self._progress.set()
+
+    def _send_all(self) -> bool:
+        self._wake.clear()
+        while (batch := self._take()) is not None:
+            if not self._deliver(batch):
+                return False
+            self._ending.wait(REST)
+        self._overflowing = False
+        return True
+
+    def _take(self) -> Batch | None:
+        with self._lock:
+            self._waiting.extendleft(reversed(self._sending))
+            count = min(len(self._waiting), MAX_BATCH)
+            if not count and not self._gap_is_due:
+                self._sending = []
+                return None
+            entries = [self._waiting.popleft() for _ in range(count)]
+            self._sending = entries
+            gap, self._gap, self._gap_is_due = self._gap, "", False
+        batch = Batch.of(entries, gap)
+        while len(batch.body) > MAX_BODY and len(entries) > 1:
+            entries = self._put_half_back(entries)
+            batch = Batch.of(entries, gap)
+        return batch
+
+    def _put_half_back(self, entries: list[Entry]) -> list[Entry]:
+        half = len(entries) // 2
+        with self._lock:
+            self._waiting.extendleft(reversed(entries[half:]))
+            self._sending = entries[:half]
+        return entries[:half]
+
+    def _deliver(self, batch: Batch) -> bool:
+        """Send until there is an answer; False where the process ends without one."""
+        delay = FIRST_DELAY
+        while not self._attempt(batch):
+            if self._ending.is_set():
+                return False
+            self._ending.wait(delay)
+            delay = min(delay * 2, LAST_DELAY)
+        self._sending = []
+        return True
+
+    def _attempt(self, batch: Batch) -> bool:
+        try:
+            status, error = self._line.post(batch.body)
+        except (OSError, HTTPException, ValueError, ImproperlyConfigured) as failure:
+            self._note_away(str(failure) or type(failure).__name__)
+            return False
+        if status >= 500 or status in BUSY:
+            self._note_away(f"it answered {status} {error}")
+            return False
+        self._note_back()
+        if status >= 300:
+            self._note_refused(batch, status, error)
+        else:
+            self._refusal = ""
+        return True
+
+    def _note_away(self, reason: str) -> None:
+        if not self._away:
+            self._away = True
+            logger.warning(
+                "the push server can't be reached (%s): changes wait until it is back", reason
+            )
+
+    def _note_back(self) -> None:
+        if self._away:
+            self._away = False
+            logger.info("the push server is back")
+
+    def _note_refused(self, batch: Batch, status: int, error: str) -> None:
+        refusal = f"{status} {error}"
+        if refusal != self._refusal:
+            self._refusal = refusal
+            logger.error(
+                "the push server refused %d changes, which are dropped: %s",
+                len(batch.entries),
+                refusal,
+            )
+        self._note_lost(batch, refusal, due=status != 401)
+
+    def _note_lost(self, batch: Batch, reason: str, *, due: bool = True) -> None:
+        """Mark a gap, to be told by itself unless telling it was just refused, too."""
+        with self._lock:
+            self._gap = f"a batch was lost: {reason}"[:500]
+            self._gap_is_due = due and bool(batch.entries)
+
+
+def _repeats(entry: Entry, waiting: deque[Entry]) -> bool:
+    """Does an equal change wait already, last in the queue and so sent after this commit?"""
+    try:
+        last = waiting[-1]
+    except IndexError:
+        return False
+    return isinstance(entry, Change) and entry.action == "changed" and entry == last
+
+
+outbox = Outbox()
+atexit.register(outbox.flush)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=outbox.after_fork)

@@ -1,0 +1,228 @@
+"""The page record: made after the view, signed, and put into its HTML."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.templatetags.static import static
+from django.utils.html import format_html, json_script
+from django.utils.safestring import SafeString
+
+from serverpush.conf import config
+from serverpush.exceptions import InvalidUpdate, UpdateFailed
+from serverpush.pages import build_page, collect, has_updates
+from serverpush.protocol import Page
+from serverpush.tokens import sign_page
+
+try:
+    from django.middleware.csp import get_nonce
+except ImportError:  # Django 5.2
+
+    def get_nonce(request: HttpRequest) -> Any:  # type: ignore[misc]
+        return None
+
+
+logger = logging.getLogger("serverpush")
+
+PLACEHOLDER = "<!--serverpush-scripts-->"
+RECORD_ID = "serverpush-page"
+SCRIPT = "serverpush/serverpush.js"
+DEFAULT_PORT = 8013
+
+_WITHOUT_PAGE = frozenset({204, 205, 206})
+_DOCUMENT = re.compile(rb"<(?:!doctype|html|body)\b", re.IGNORECASE)
+
+
+def mark_time(request: HttpRequest) -> None:
+    """Note when a request came in, before anything is read for its page."""
+    # Down to the millisecond: rounded up it would be later than the first read.
+    request.serverpush_time = math.floor(time.time() * 1000) / 1000  # type: ignore[attr-defined]
+
+
+def generated_timestamp(request: HttpRequest | None) -> str:
+    """When a request came in, in seconds since the epoch, as text."""
+    return _timestamp(getattr(request, "serverpush_time", None) or time.time())
+
+
+def concerns(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Is there anything to do for this response?"""
+    if not _is_page(response):
+        return False
+    return _is_live(request, response) or (
+        # An unrendered template response is looked at when it is rendered.
+        not getattr(response, "is_rendered", True)
+        or PLACEHOLDER.encode() in getattr(response, "content", b"")
+    )
+
+
+def finish(request: HttpRequest, response: Any) -> Any:
+    """Put record and script into a response that ``concerns`` was true for."""
+    if not getattr(response, "is_rendered", True):
+        response.add_post_render_callback(lambda rendered: finish(request, rendered))
+        return response
+    is_live = _is_live(request, response)
+    try:
+        content = _utf8(response.content, response.charset)
+        place = _place(content, is_live)
+        if place is None:
+            return response
+        record = _record(request, response) if is_live else SafeString()
+        if record or place.is_chosen:
+            elements = (record + _script(request)).encode()
+            content = place.before + elements + place.after
+            _replace(response, _from_utf8(content, response.charset))
+    except (LookupError, UnicodeError):
+        # A charset that does not fit the content: not ours to repair.
+        pass
+    return response
+
+
+def _is_page(response: HttpResponseBase) -> bool:
+    headers = response.headers
+    return (
+        200 <= response.status_code < 600
+        and not response.streaming
+        and headers.get("Content-Type", "").lower().startswith("text/html")
+        and "Content-Encoding" not in headers
+        and "Content-Range" not in headers
+        and not headers.get("Content-Disposition", "").lower().startswith("attachment")
+    )
+
+
+def _is_live(request: HttpRequest, response: HttpResponseBase) -> bool:
+    match = request.resolver_match
+    return (
+        match is not None
+        and request.method in ("GET", "HEAD")
+        and 200 <= response.status_code < 300
+        and response.status_code not in _WITHOUT_PAGE
+        and has_updates(match.func)
+    )
+
+
+def _record(request: HttpRequest, response: HttpResponseBase) -> SafeString:
+    """The page record's element; empty where the page is not live."""
+    try:
+        page = _page(request, response)
+        if page is None:
+            return SafeString()
+        value = {"server": _server(page), "page": sign_page(page), "since": _timestamp(page.time)}
+        return json_script(value, RECORD_ID)
+    except Exception as error:
+        if settings.DEBUG:
+            raise
+        _log_once(request, error)
+        return SafeString()
+
+
+def _page(request: HttpRequest, response: HttpResponseBase) -> Page | None:
+    recorded = time.time()
+    match: Any = request.resolver_match
+    dependencies = collect(match.func, request, match.args, match.kwargs)
+    if not dependencies:
+        return None
+    return build_page(
+        request,
+        dependencies,
+        time=request.serverpush_time - _age(response),  # type: ignore[attr-defined]
+        recorded=recorded,
+        save_session=True,
+    )
+
+
+def _age(response: HttpResponseBase) -> int:
+    """How much older than its request a page is that a cache gave, in seconds."""
+    try:
+        # One more, for Age counts whole seconds.
+        return max(int(response.headers["Age"]), 0) + 1
+    except (KeyError, ValueError):
+        return 0
+
+
+def _timestamp(seconds: float) -> str:
+    return f"{seconds:.3f}"
+
+
+def _server(page: Page) -> str | None:
+    """The address for the page to connect to; None for its own host and the default port."""
+    if config().url is not None:
+        return config().url
+    if config().port == DEFAULT_PORT:
+        return None
+    host = re.sub(r":\d+$", "", page.host)
+    return f"{'https' if page.secure else 'http'}://{host}:{config().port}"
+
+
+def _script(request: HttpRequest) -> SafeString:
+    nonce = getattr(request, "csp_nonce", None)
+    if nonce is None:
+        nonce = get_nonce(request)
+    if nonce is None:
+        return format_html('<script src="{}" defer></script>', static(SCRIPT))
+    return format_html('<script src="{}" nonce="{}" defer></script>', static(SCRIPT), str(nonce))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in a document the elements go; ``is_chosen`` by its author."""
+
+    before: bytes
+    after: bytes
+    is_chosen: bool
+
+
+def _place(content: bytes, is_live: bool) -> _Place | None:
+    before, mark, after = content.partition(PLACEHOLDER.encode())
+    if mark:
+        return _Place(before, after.replace(mark, b""), True)
+    if not is_live or not config().inject:
+        return None
+    end = content.lower().rfind(b"</body")
+    if end >= 0:
+        return _Place(content[:end], content[end:], False)
+    return _Place(content, b"", False) if _DOCUMENT.search(content) else None
+
+
+def _utf8(content: bytes, charset: str) -> bytes:
+    return content.decode(charset).encode() if _is_wide(charset) else content
+
+
+def _from_utf8(content: bytes, charset: str) -> bytes:
+    return content.decode().encode(charset) if _is_wide(charset) else content
+
+
+def _is_wide(charset: str) -> bool:
+    # Latin letters are the same single bytes in nearly all charsets, not in UTF-16.
+    return PLACEHOLDER.encode(charset) != PLACEHOLDER.encode()
+
+
+def _replace(response: Any, content: bytes) -> None:
+    response.content = content
+    if response.has_header("Content-Length"):
+        response["Content-Length"] = str(len(content))
+
+
+_LOGGED: set[tuple[str, str]] = set()
+_LOGGED_LIMIT = 1000
+
+
+def _log_once(request: HttpRequest, error: Exception) -> None:
+    source = getattr(error, "update", "") or request.path_info
+    if (source, str(error)) in _LOGGED:
+        return
+    if len(_LOGGED) >= _LOGGED_LIMIT:
+        _LOGGED.clear()
+    _LOGGED.add((source, str(error)))
+    # What the project's function raised is worth its traceback.
+    trace = None if isinstance(error, InvalidUpdate) else error
+    if isinstance(error, UpdateFailed):
+        trace = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    logger.error("%s is served without live updates: %s", request.path_info, error, exc_info=trace)

@@ -1,0 +1,88 @@
+"""One model for each thing that a dependency can be about."""
+
+import uuid
+
+from django.db import models
+
+
+class Author(models.Model):
+    name = models.CharField(max_length=100)
+    email = models.EmailField(blank=True)
+
+
+class Tag(models.Model):
+    name = models.CharField(max_length=100, unique=True)
+
+
+class Book(models.Model):
+    title = models.CharField(max_length=200)
+    author = models.ForeignKey(Author, null=True, blank=True, on_delete=models.CASCADE)
+    price = models.DecimalField(max_digits=8, decimal_places=2, default=0)
+    published = models.DateField(null=True, blank=True)
+    in_print = models.BooleanField(default=True)
+    stock = models.IntegerField(default=0)
+    minimum = models.IntegerField(default=0)
+    details = models.JSONField(default=dict, blank=True)
+    tags = models.ManyToManyField(Tag, blank=True, related_name="books")
+
+
+class Novel(Book):
+    """A child by multi-table inheritance."""
+
+    genre = models.CharField(max_length=50, blank=True)
+
+
+class BookProxy(Book):
+    class Meta:
+        proxy = True
+
+
+class Device(models.Model):
+    """A model whose key is no number."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    name = models.CharField(max_length=100)
+
+
+class VisibleManager(models.Manager["Note"]):
+    def get_queryset(self) -> models.QuerySet["Note"]:
+        return super().get_queryset().filter(hidden=False)
+
+
+class Note(models.Model):
+    """A model whose default manager hides some of its rows."""
+
+    text = models.CharField(max_length=200)
+    hidden = models.BooleanField(default=False)
+
+    objects = VisibleManager()
+    everything = models.Manager()
+
+
+class Edition(models.Model):
+    """A parent whose key has a name of its own, so that a child can have two parents."""
+
+    edition_id = models.BigAutoField(primary_key=True)
+    year = models.IntegerField(default=2000)
+
+
+class Reprint(Book, Edition):
+    """A child with two parents, and so with two keys."""
+
+
+class Person(models.Model):
+    name = models.CharField(max_length=100)
+    friends = models.ManyToManyField("self")
+    follows = models.ManyToManyField("self", symmetrical=False, related_name="followers")
+
+
+class Club(models.Model):
+    """Its relation refers to the other side by a field that is not the key."""
+
+    name = models.CharField(max_length=100)
+    tags = models.ManyToManyField(Tag, through="Membership", related_name="clubs")
+
+
+class Membership(models.Model):
+    club = models.ForeignKey(Club, on_delete=models.CASCADE)
+    tag = models.ForeignKey(Tag, to_field="name", on_delete=models.CASCADE)

@@ -1,0 +1,3 @@
+"""The test project's URLs: each test module sets its own with ``override_settings``."""
+
+urlpatterns = []

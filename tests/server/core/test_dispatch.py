@@ -1,0 +1,439 @@
+"""Who is affected, what is rendered, and who gets it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from serverpush.protocol import (
+    Change,
+    Condition,
+    Gap,
+    MatchJob,
+    ModelInfo,
+    Position,
+    RenderJob,
+    RenderResult,
+    Serializer,
+    Visitor,
+)
+from serverpush.server.core.actions import Report, Send
+from serverpush.server.core.dispatch import Dispatch
+
+from .world import FIELDS, World, asking, where
+
+ANY = Condition("shop.book")
+VIEW = Serializer("view", "shop.views:books", reads_object=False)
+
+
+@pytest.fixture
+def world():
+    world = World()
+    world.save(1, title="one", shelf=1)
+    world.save(2, title="two", shelf=2)
+    return world
+
+
+@pytest.mark.parametrize("condition", [where(pk=1), where(shelf=1), asking(shelf=1), ANY])
+def test_a_change_reaches_who_depends_on_it(world, condition):
+    world.connect("a", world.page(condition))
+    world.save(1, title="uno")
+    world.work()
+    assert world.events("a") == [("changed", 1, {"pk": 1, "title": "uno", "shelf": 1})]
+
+
+@pytest.mark.parametrize("condition", [where(pk=2), where(shelf=2), asking(shelf=2)])
+def test_a_change_does_not_reach_others(world, condition):
+    world.connect("a", world.page(condition))
+    world.save(1, title="uno")
+    world.work()
+    assert world.events("a") == []
+
+
+def test_a_key_is_matched_without_asking_the_database(world):
+    world.connect("a", world.page(where(pk=1)))
+    world.save(1, title="uno")
+    world.work()
+    assert world.count(MatchJob) == 0
+
+
+def test_one_question_decides_all_conditions(world):
+    for shelf in range(20):
+        world.connect(f"value {shelf}", world.page(where(shelf=shelf)))
+        world.connect(f"query {shelf}", world.page(asking(shelf=shelf)))
+    world.save(1, title="uno")
+    world.work()
+    assert world.count(MatchJob) == 1
+    assert {id for id in world.sent if world.events(id)} == {"value 1", "query 1"}
+
+
+@pytest.mark.parametrize("condition", [where(shelf=2), asking(shelf=2)])
+def test_moving_in_and_out(world, condition):
+    world.connect("a", world.page(condition))
+    world.save(1, shelf=2)
+    world.work()
+    world.save(1, title="uno")
+    world.work()
+    world.save(1, shelf=1)
+    world.work()
+    assert [(action, pk) for action, pk, _ in world.events("a")] == [
+        ("added", 1),
+        ("changed", 1),
+        ("removed", 1),
+    ]
+
+
+@pytest.mark.parametrize("condition", [where(shelf=3), asking(shelf=3), ANY])
+def test_creation_and_deletion(world, condition):
+    world.connect("a", world.page(condition))
+    world.save(3, shelf=3)
+    world.work()
+    world.delete(3)
+    world.work()
+    assert world.events("a") == [("added", 3, {"pk": 3, "shelf": 3}), ("removed", 3, {"pk": 3})]
+
+
+def test_created_and_deleted_before_anything_was_sent(world):
+    world.connect("a", world.page(where(shelf=3)))
+    world.save(3, shelf=3)
+    world.delete(3)
+    world.work()
+    assert world.events("a") == []
+
+
+def test_a_creation_reported_late_does_not_hide_the_deletion(world):
+    world.rows[3] = {"pk": 3}
+    committed = world.now
+    world.connect("a", world.page(ANY))
+    world.report(3, "created", at=committed)
+    world.delete(3)
+    world.work()
+    assert world.events("a") == [("removed", 3, {"pk": 3})]
+
+
+def test_added_and_changed_before_anything_was_sent_is_added(world):
+    world.connect("a", world.page(ANY))
+    world.save(3, shelf=3)
+    world.save(3, title="three")
+    world.work()
+    assert [(action, pk) for action, pk, _ in world.events("a")] == [("added", 3)]
+
+
+def test_only_the_actions_asked_for_are_pushed(world):
+    world.connect("a", world.page(where(shelf=2), on=("added",)))
+    world.save(2, title="due")
+    world.save(1, shelf=2)
+    world.work()
+    world.delete(2)
+    world.work()
+    assert [(action, pk) for action, pk, _ in world.events("a")] == [("added", 1)]
+
+
+def test_where_the_members_are_not_listed_the_changes_own_action_is_told(world):
+    page = world.page(where(shelf=1))
+    (only,) = page.dependencies
+    world.connect("a", replace(page, dependencies=(replace(only, keys=None),)))
+    world.save(1, title="uno")
+    world.work()
+    world.save(5, shelf=1)
+    world.work()
+    assert [(action, pk) for action, pk, _ in world.events("a")] == [("changed", 1), ("added", 5)]
+
+
+def test_a_change_of_a_child_reaches_who_depends_on_the_parent():
+    family = ("shop.book", "shop.novel")
+    models = {label: ModelInfo(label, family, True) for label in family}
+    world = World(rows={1: {"pk": 1}})
+    world.dispatch = Dispatch(world.log, models, margin=0)
+    world.connect("a", world.page(where(pk=1)))
+    world.dispatch.changed(Change("shop.novel", 1, "changed"), world.now)
+    world.work()
+    assert world.events("a") == [("changed", 1, {"pk": 1})]
+
+
+# Coalescing
+
+
+def test_changes_fold_while_they_wait(world):
+    world.connect("a", world.page(where(pk=1)))
+    for number in range(100):
+        world.save(1, title=str(number))
+    world.work()
+    assert world.count(RenderJob) == 1
+    assert world.events("a") == [("changed", 1, {"pk": 1, "title": "99", "shelf": 1})]
+
+
+def test_changes_while_a_rendering_runs_make_it_run_once_more(world):
+    world.connect("a", world.page(where(pk=1)))
+    world.save(1, title="first")
+    ticket, job = world.dispatch.next_job()
+    result = world.execute(job)
+    world.save(1, title="second")
+    world.save(1, title="third")
+    assert world.dispatch.next_job() is None, "the same rendering must not run twice at once"
+    world.do(world.dispatch.answer(ticket, result))
+    world.work()
+    assert [payload["title"] for _, _, payload in world.events("a")] == ["first", "third"]
+
+
+def test_a_view_that_takes_no_object_runs_once_for_many_instances(world):
+    world.connect("a", world.page(ANY, serializer=VIEW))
+    for pk in range(10, 60):
+        world.save(pk, shelf=1)
+    world.work()
+    assert world.count(RenderJob) == 1
+    assert len(world.events("a")) == 1
+
+
+# Sharing
+
+
+def test_a_rendering_that_reads_no_request_is_shared(world):
+    for number in range(50):
+        visitor = Visitor(cookie=f"sessionid={number}")
+        world.connect(str(number), world.page(where(pk=1)), visitor=visitor)
+    world.save(1, title="uno")
+    world.work()
+    assert world.count(RenderJob) == 1
+    assert len(world.sent) == 50
+
+
+def test_visitors_with_other_cookies_do_not_share_what_may_read_them(world):
+    serializer = Serializer("function", "shop.views:serialize")
+    for cookie in ("sessionid=1", "sessionid=2", "sessionid=2"):
+        id = f"{len(world.sent)} {cookie}"
+        world.sent[id] = []
+        page = world.page(where(pk=1), serializer=serializer)
+        world.connect(id, page, visitor=Visitor(cookie=cookie))
+    world.save(1, title="uno")
+    world.work()
+    assert world.count(RenderJob) == 2
+    assert all(len(each) == 1 for each in world.sent.values())
+
+
+def test_equal_vary_shares_and_another_language_does_not(world):
+    serializer = Serializer("function", "shop.views:serialize")
+    for number, language in enumerate(["en", "en", "sv"]):
+        page = world.page(where(pk=1), serializer=serializer, vary='"staff"')
+        visitor = Visitor(cookie=f"sessionid={number}")
+        world.connect(str(number), replace(page, language=language), visitor=visitor)
+    world.save(1, title="uno")
+    world.work()
+    assert world.count(RenderJob) == 2
+
+
+# Results
+
+
+def test_an_instance_that_is_gone_when_rendered_is_removed(world):
+    world.connect("a", world.page(where(pk=1)))
+    world.save(1, title="uno")
+    del world.rows[1]
+    world.work()
+    assert world.events("a") == [("removed", 1, {"pk": 1})]
+
+
+def test_a_failed_rendering_is_reported_and_the_next_change_tries_again(world):
+    world.connect("a", world.page(where(pk=1)))
+    world.renders["book"] = RenderResult("failed", error="it broke")
+    world.save(1, title="uno")
+    ticket, job = world.dispatch.next_job()
+    assert world.dispatch.answer(ticket, world.execute(job)) == [Report("it broke")]
+    del world.renders["book"]
+    world.save(1, title="due")
+    world.work()
+    assert [payload["title"] for _, _, payload in world.events("a")] == ["due"]
+
+
+def test_a_refused_visitor_is_told_to_refresh(world):
+    world.connect("a", world.page(where(pk=1)))
+    world.renders["book"] = RenderResult("refused")
+    world.save(1, title="uno")
+    world.work()
+    assert world.events("a") == []
+    assert world.refreshes("a") == ["access"]
+
+
+def test_one_refused_of_those_who_share_does_not_cost_the_others(world):
+    serializer = Serializer("function", "shop.views:serialize")
+    for id in ("a", "b", "c"):
+        world.connect(id, world.page(where(pk=1), serializer=serializer, vary="[]"))
+    world.renders["book"] = RenderResult("refused")
+    world.save(1, title="uno")
+    ticket, job = world.dispatch.next_job()
+    world.do(world.dispatch.answer(ticket, world.execute(job)))
+    del world.renders["book"]
+    world.work()
+    assert (world.refreshes("a"), world.events("a")) == (["access"], [])
+    assert len(world.events("b")) == len(world.events("c")) == 1
+
+
+def test_where_matching_fails_everybody_who_may_be_affected_refreshes(world):
+    world.connect("a", world.page(where(shelf=1)))
+    world.connect("b", world.page(asking(shelf=2)))
+    world.connect("c", world.page(where(pk=2)))
+    world.save(1, title="uno")
+    ticket, _ = world.dispatch.next_job()
+    world.do(world.dispatch.failed(ticket, "the renderer died"))
+    assert (world.refreshes("a"), world.refreshes("b")) == (["error"], ["error"])
+    assert world.refreshes("c") == []
+
+
+def test_a_closed_connection_gets_nothing_and_keeps_nothing(world):
+    world.connect("a", world.page(where(pk=1), asking(shelf=1)))
+    world.save(1, title="uno")
+    world.dispatch.disconnect("a")
+    world.work()
+    assert world.events("a") == []
+    assert len(world.dispatch.index) == len(world.dispatch.registry) == 0
+
+
+def test_a_view_that_runs_again_follows_its_new_dependencies(world):
+    page = world.page(where(shelf=1), serializer=VIEW, name="list")
+    world.connect("a", page)
+    wider = world.page(where(shelf=1), where(pk=2), serializer=VIEW, name="list")
+    world.renders["list"] = RenderResult("done", '"<p>"', page=wider)
+    world.save(1, title="uno")
+    world.work()
+    (send,) = world.sent["a"]
+    assert send.page.dependencies == wider.dependencies
+    world.save(2, title="due")
+    world.work()
+    assert len(world.events("a")) == 2
+
+
+# Positions
+
+
+def test_events_of_several_updates_have_ids_of_their_own(world):
+    world.connect("a", world.page(where(pk=1), where(shelf=1)))
+    world.save(1, title="uno")
+    world.work()
+    position = str(world.log.head)
+    assert [each.meta["id"] for each in world.sent["a"]] == [f"{position}.0", f"{position}.1"]
+
+
+def test_the_safe_position_waits_for_what_is_still_to_come(world):
+    world.connect("a", world.page(where(pk=1), where(pk=2)))
+    before = world.log.head
+    world.save(2, title="due")
+    world.save(1, title="uno")
+    first, job = world.dispatch.next_job()
+    second, other = world.dispatch.next_job()
+    # The later change is rendered first: its event must not claim the earlier one.
+    world.do(world.dispatch.answer(second, world.execute(other)))
+    world.do(world.dispatch.answer(first, world.execute(job)))
+    assert [each.meta["safe"] for each in world.sent["a"]] == [str(before), str(world.log.head)]
+
+
+def test_the_safe_position_waits_for_changes_that_nobody_has_matched_yet(world):
+    world.connect("a", world.page(where(pk=1)))
+    world.connect("b", world.page(asking(shelf=2)))
+    before = world.log.head
+    world.save(2, title="due")
+    world.dispatch.next_job()
+    world.save(1, title="uno")
+    found = [world.dispatch.next_job() for _ in range(2)]
+    (ticket, job) = next(each for each in found if isinstance(each[1], RenderJob))
+    world.do(world.dispatch.answer(ticket, world.execute(job)))
+    assert world.sent["a"][0].meta["safe"] == str(before)
+
+
+# Replay
+
+
+@pytest.mark.parametrize("condition", [where(pk=1), where(shelf=1), asking(shelf=1), ANY])
+def test_a_change_between_rendering_and_connecting_arrives(world, condition):
+    page = world.page(condition)
+    world.save(1, title="uno")
+    world.work()
+    assert not world.connect("a", page)
+    world.work()
+    assert world.events("a") == [("changed", 1, {"pk": 1, "title": "uno", "shelf": 1})]
+
+
+def test_nothing_missed_is_live_at_once(world):
+    page = world.page(where(pk=1), asking(shelf=1))
+    assert world.connect("a", page)
+    assert world.dispatch.next_job() is None
+
+
+def test_what_was_missed_is_told_as_the_page_sees_it(world):
+    page = world.page(asking(shelf=1))
+    world.save(1, shelf=2)
+    world.save(2, shelf=1)
+    world.connect("a", page)
+    world.work()
+    assert sorted((action, pk) for action, pk, _ in world.events("a")) == [
+        ("added", 2),
+        ("removed", 1),
+    ]
+
+
+def test_a_client_that_comes_back_gets_what_it_missed_with_the_same_ids(world):
+    page = world.page(where(shelf=1))
+    world.connect("a", page)
+    world.connect("witness", page)
+    world.save(1, title="uno")
+    world.work()
+    world.dispatch.disconnect("a")
+    safe = world.sent["a"][0].meta["safe"]
+    world.save(1, title="due")
+    world.work()
+    world.connect("a", page, since=Position.parse(safe))
+    world.work()
+    ids = [[each.meta["id"] for each in world.sent[id]] for id in ("a", "witness")]
+    assert ids[0] == ids[1]
+    assert [payload["title"] for _, _, payload in world.events("a")] == ["uno", "due"]
+
+
+def test_a_change_that_the_client_was_told_of_is_not_replayed(world):
+    page = world.page(asking(shelf=1))
+    world.save(1, title="uno")
+    since = world.log.head
+    world.connect("a", page, since=since)
+    world.work()
+    assert world.events("a") == []
+
+
+def test_history_that_is_gone_is_a_refresh():
+    world = World(size=3)
+    page = world.page(where(pk=1))
+    for pk in range(10):
+        world.save(pk, shelf=1)
+    assert not world.connect("a", page)
+    assert world.refreshes("a") == ["history"]
+
+
+def test_another_epoch_is_a_refresh(world):
+    page = world.page(where(pk=1))
+    world.connect("a", page, since=replace(world.log.head, epoch="other"))
+    assert world.refreshes("a") == ["history"]
+
+
+def test_a_gap_refreshes_everybody_and_who_comes_back_over_it(world):
+    page = world.page(where(pk=1))
+    world.connect("a", page)
+    world.do(world.dispatch.gap(Gap("overflow"), world.now))
+    world.connect("b", page)
+    assert world.refreshes("a") == world.refreshes("b") == ["gap"]
+
+
+def test_after_a_refresh_the_connection_goes_on(world):
+    page = world.page(where(pk=1))
+    world.connect("a", page, since=replace(world.log.head, epoch="other"))
+    world.save(1, title="uno")
+    world.work()
+    assert len(world.events("a")) == 1
+
+
+def test_a_send_is_one_for_all_who_get_the_same(world):
+    for id in "abc":
+        world.connect(id, world.page(where(pk=1)))
+    world.save(1, title="uno")
+    ticket, job = world.dispatch.next_job()
+    (send,) = world.dispatch.answer(ticket, world.execute(job))
+    assert isinstance(send, Send)
+    assert send.connections == ("a", "b", "c")
+    assert job.serializer is FIELDS or job.serializer == FIELDS

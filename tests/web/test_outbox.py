@@ -1,0 +1,420 @@
+import logging
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from serverpush.protocol import Change
+from serverpush.tokens import notifier_key
+from serverpush.web import outbox as module
+from serverpush.web.outbox import Outbox
+
+
+def change(pk, action="created", model="project.book"):
+    return Change(model, pk, action)
+
+
+@pytest.fixture
+def outbox():
+    made = []
+
+    def make(**kwargs):
+        made.append(Outbox(**kwargs))
+        return made[-1]
+
+    yield make
+    for each in made:
+        thread = each._thread
+        each._waiting.clear()
+        each._line.stop = True
+        each.flush(0)
+        each._line.close()
+        del thread
+
+
+@pytest.fixture
+def log(caplog):
+    caplog.set_level(logging.INFO, "serverpush")
+
+    def messages(level=None):
+        return [
+            record.getMessage()
+            for record in caplog.records
+            if record.name == "serverpush" and level in (None, record.levelno)
+        ]
+
+    return messages
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def until(condition):
+    """Wait for what another thread is about to do."""
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        threading.Event().wait(0.002)
+
+
+class TestDelivery:
+    def test_a_change_goes_out_at_once_with_the_key(self, outbox, notifier):
+        outbox().put(change(1))
+        batch = notifier.next_batch()
+        assert batch["path"] == "/notify"
+        assert batch["changes"] == [{"model": "project.book", "pk": 1, "action": "created"}]
+        assert batch["batch"]
+        assert "gap" not in batch
+        assert notifier.headers[0]["Authorization"] == f"Bearer {notifier_key()}"
+        assert notifier.headers[0]["Content-Type"] == "application/json"
+
+    def test_what_gathers_during_a_post_is_one_batch_in_order(self, outbox, notifier):
+        box = outbox()
+        notifier.released.clear()
+        box.put(change(1))
+        notifier.next_batch()
+        for pk in range(2, 12):
+            box.put(change(pk))
+        notifier.released.set()
+        assert [each["pk"] for each in notifier.next_batch()["changes"]] == list(range(2, 12))
+
+    def test_batches_share_one_connection_and_have_their_own_keys(self, outbox, notifier):
+        box = outbox()
+        keys = set()
+        for pk in range(5):
+            box.put(change(pk))
+            keys.add(notifier.next_batch()["batch"])
+        assert len(keys) == 5
+        assert notifier.connections == 1
+
+    def test_a_connection_closed_while_idle_is_made_anew_without_a_word(
+        self, outbox, notifier, log
+    ):
+        box = outbox()
+        box.put(change(1))
+        notifier.next_batch()
+        until(lambda: not box.pending())
+        notifier.close_connections()
+        box.put(change(2))
+        assert notifier.next_batch()["changes"][0]["pk"] == 2
+        assert notifier.connections == 2
+        assert log() == []
+
+    def test_a_batch_has_a_bounded_number_of_entries(self, outbox, notifier):
+        box = outbox()
+        notifier.released.clear()
+        box.put(change(0))
+        notifier.next_batch()
+        for pk in range(module.MAX_BATCH + 1):
+            box.put(change(pk))
+        notifier.released.set()
+        assert len(notifier.next_batch()["changes"]) == module.MAX_BATCH
+        assert len(notifier.next_batch()["changes"]) == 1
+
+    def test_a_body_stays_below_a_mebibyte(self, outbox, notifier):
+        box = outbox()
+        notifier.released.clear()
+        box.put(change(0))
+        notifier.next_batch()
+        for number in range(40):
+            box.put(change(f"{number:02}" + "x" * 50_000))
+        notifier.released.set()
+        found = []
+        while len(found) < 40:
+            batch = notifier.next_batch()
+            assert batch["size"] < 1024 * 1024
+            found += [each["pk"][:2] for each in batch["changes"]]
+        assert found == [f"{number:02}" for number in range(40)]
+
+    def test_keys_of_any_text_arrive(self, outbox, notifier):
+        outbox().put(change("ß \ud800 </script>"))
+        assert notifier.next_batch()["changes"][0]["pk"] == "ß \ud800 </script>"
+
+    def test_equal_changes_that_wait_are_one(self, outbox, notifier):
+        box = outbox()
+        notifier.released.clear()
+        box.put(change(0))
+        notifier.next_batch()
+        for pk in (1, 1, 1, 2, 1):
+            box.put(change(pk, "changed"))
+        notifier.released.set()
+        assert [each["pk"] for each in notifier.next_batch()["changes"]] == [1, 2, 1]
+
+    def test_a_change_equal_to_one_on_its_way_is_sent_again(self, outbox, notifier):
+        box = outbox()
+        notifier.released.clear()
+        box.put(change(1, "changed"))
+        notifier.next_batch()
+        box.put(change(1, "changed"))
+        notifier.released.set()
+        assert notifier.next_batch()["changes"][0]["pk"] == 1
+
+    def test_only_changed_is_folded(self, outbox, notifier):
+        box = outbox()
+        notifier.released.clear()
+        box.put(change(0))
+        notifier.next_batch()
+        for action in ("deleted", "deleted", "created", "created"):
+            box.put(change(1, action))
+        notifier.released.set()
+        assert len(notifier.next_batch()["changes"]) == 4
+
+    def test_many_threads_lose_nothing(self, outbox, notifier):
+        box = outbox()
+
+        def work(number):
+            for pk in range(500):
+                box.put(change(number * 1000 + pk))
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        keys = [pk for _, pk, _ in notifier.changes(4000)]
+        assert sorted(keys) == sorted(n * 1000 + pk for n in range(8) for pk in range(500))
+        for number in range(8):
+            own = [pk for pk in keys if pk // 1000 == number]
+            assert own == sorted(own)
+
+
+class TestAway:
+    def test_nothing_is_lost_while_the_push_server_is_away(
+        self, outbox, start_notifier, settings, log
+    ):
+        port = settings.SERVERPUSH_NOTIFIER_PORT = free_port()
+        box = outbox()
+        for pk in range(100):
+            box.put(change(pk))
+        until(lambda: log(logging.WARNING))
+        notifier = start_notifier(port)
+        assert [pk for _, pk, _ in notifier.changes(100)] == list(range(100))
+        until(lambda: log(logging.INFO))
+        assert len(log(logging.WARNING)) == len(log(logging.INFO)) == 1
+        assert "can't be reached" in log(logging.WARNING)[0]
+        assert "is back" in log(logging.INFO)[0]
+
+    @pytest.mark.parametrize("answer", [("hang up", b""), (503, {"error": "starting"}), (429, {})])
+    def test_a_batch_without_an_answer_is_sent_again_under_its_key(self, outbox, notifier, answer):
+        notifier.answers.append(answer)
+        outbox().put(change(1))
+        first, second = notifier.next_batch(), notifier.next_batch()
+        assert first == second
+
+    def test_a_save_does_not_wait_for_a_push_server_that_hangs(self, outbox, notifier):
+        box = outbox()
+        notifier.released.clear()
+        box.put(change(1))
+        notifier.next_batch()
+        began = time.monotonic()
+        for pk in range(1000):
+            box.put(change(pk))
+        assert time.monotonic() - began < 1
+        assert box.pending() == 1001
+
+    def test_a_hanging_answer_times_out_and_the_batch_is_sent_again(
+        self, outbox, notifier, log
+    ):
+        box = outbox()
+        box._line._timeout = 0.1
+        notifier.released.clear()
+        box.put(change(1))
+        first = notifier.next_batch()
+        until(lambda: log(logging.WARNING))
+        notifier.released.set()
+        assert notifier.next_batch() == first
+
+    def test_a_wrong_setting_neither_raises_nor_ends_the_thread(
+        self, outbox, start_notifier, settings, log
+    ):
+        settings.SERVERPUSH_NOTIFIER_PORT = "8014"
+        box = outbox()
+        box.put(change(1))
+        until(lambda: log(logging.WARNING))
+        assert "SERVERPUSH_NOTIFIER_PORT" in log(logging.WARNING)[0]
+        assert start_notifier().changes(1) == [("project.book", 1, "created")]
+
+
+class TestLoss:
+    def test_overflow_drops_the_oldest_and_marks_a_gap(self, outbox, notifier, log):
+        box = outbox(limit=10)
+        notifier.released.clear()
+        box.put(change(0))
+        notifier.next_batch()
+        for pk in range(1, 16):
+            box.put(change(pk))
+        notifier.released.set()
+        batch = notifier.next_batch()
+        assert [each["pk"] for each in batch["changes"]] == list(range(6, 16))
+        assert "more than 10 changes" in batch["gap"]
+        assert len(log(logging.WARNING)) == 1
+        box.put(change(99))
+        assert "gap" not in notifier.next_batch()
+
+    def test_a_gap_is_told_again_with_a_batch_that_is_sent_again(self, outbox, notifier):
+        box = outbox(limit=1)
+        notifier.released.clear()
+        box.put(change(0))
+        notifier.next_batch()
+        notifier.answers += [(202, {}), ("hang up", b"")]
+        box.put(change(1))
+        box.put(change(2))
+        notifier.released.set()
+        first, second = notifier.next_batch(), notifier.next_batch()
+        assert first["gap"] == second["gap"] != ""
+
+    @pytest.mark.parametrize("status", [400, 404, 413])
+    def test_a_refused_batch_is_dropped_and_the_gap_told_at_once(
+        self, outbox, notifier, log, status
+    ):
+        notifier.answers.append((status, {"error": "there is no model 'project.bok'"}))
+        box = outbox()
+        box.put(change(1, model="project.bok"))
+        notifier.next_batch()
+        batch = notifier.next_batch()
+        assert batch["changes"] == []
+        assert "project.bok" in batch["gap"]
+        assert "there is no model 'project.bok'" in log(logging.ERROR)[0]
+        assert len(log(logging.ERROR)) == 1
+
+    def test_a_refused_gap_is_kept_for_the_next_batch(self, outbox, notifier, log):
+        notifier.answers += [(400, {"error": "no"}), (400, {"error": "no"})]
+        box = outbox()
+        box.put(change(1))
+        notifier.next_batch()
+        notifier.next_batch()
+        until(lambda: not box.pending())
+        box.put(change(2))
+        batch = notifier.next_batch()
+        assert batch["changes"][0]["pk"] == 2
+        assert batch["gap"]
+        assert len(log(logging.ERROR)) == 1
+
+    def test_a_wrong_key_is_told_once_and_the_gap_waits(self, outbox, notifier, log):
+        notifier.answers += [(401, {"error": "send the key"})] * 2
+        box = outbox()
+        box.put(change(1))
+        notifier.next_batch()
+        box.put(change(2))
+        assert notifier.next_batch()["changes"][0]["pk"] == 2
+        box.put(change(3))
+        batch = notifier.next_batch()
+        assert batch["changes"][0]["pk"] == 3
+        assert batch["gap"]
+        assert len(log(logging.ERROR)) == 1
+
+    def test_an_answer_that_is_no_json_is_named_too(self, outbox, notifier, log):
+        notifier.answers.append((404, b"<h1>Not here</h1>"))
+        outbox().put(change(1))
+        until(lambda: log(logging.ERROR))
+        assert "Not here" in log(logging.ERROR)[0]
+
+
+class TestFlush:
+    def test_flush_delivers_what_waits(self, outbox, notifier):
+        box = outbox()
+        for pk in range(1000):
+            box.put(change(pk))
+        assert box.flush(5)
+        assert len(notifier.changes(1000)) == 1000
+
+    def test_flush_gives_up_at_once_where_nobody_listens(self, outbox, settings, log):
+        settings.SERVERPUSH_NOTIFIER_PORT = free_port()
+        box = outbox()
+        for pk in range(7):
+            box.put(change(pk))
+        began = time.monotonic()
+        assert not box.flush()
+        assert time.monotonic() - began < 1
+        assert "7 changes were not reported" in log(logging.WARNING)[-1]
+
+    def test_flush_ends_in_time_where_the_push_server_hangs(self, outbox, notifier, log):
+        notifier.released.clear()
+        box = outbox()
+        box.put(change(1))
+        notifier.next_batch()
+        began = time.monotonic()
+        assert not box.flush(0.3)
+        assert 0.3 <= time.monotonic() - began < 1
+        assert "1 changes were not reported" in log(logging.WARNING)[-1]
+
+    def test_flush_of_an_unused_outbox_starts_nothing(self, outbox):
+        box = outbox()
+        assert box.flush()
+        assert box._thread is None
+
+
+SCRIPT = """
+import os, sys, django
+from django.conf import settings
+settings.configure(SECRET_KEY="for tests only", SERVERPUSH_NOTIFIER_PORT=int(sys.argv[1]))
+from serverpush.protocol import Change
+from serverpush.web.outbox import outbox
+"""
+
+
+def run(source, port):
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT) + textwrap.dedent(source), str(port)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+
+
+class TestProcesses:
+    def test_the_last_change_before_a_process_ends_arrives(self, notifier):
+        run("outbox.put(Change('project.book', 1))", notifier.port)
+        assert notifier.changes(1) == [("project.book", 1, "changed")]
+
+    def test_a_process_ends_at_once_where_nobody_listens(self):
+        began = time.monotonic()
+        ended = run(
+            """
+            for pk in range(3):
+                outbox.put(Change('project.book', pk))
+            """,
+            free_port(),
+        )
+        assert time.monotonic() - began < 5
+        assert "3 changes were not reported" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+    def test_parent_and_child_each_report_their_own_after_a_fork(self, notifier):
+        notifier.released.clear()
+        child = """
+        outbox.put(Change('project.book', 1, 'created'))
+        while not outbox._sending: pass
+        outbox.put(Change('project.book', 2, 'created'))
+        pid = os.fork()
+        outbox.put(Change('project.book', 100 if pid else 200, 'created'))
+        if pid:
+            os.waitpid(pid, 0)
+        """
+        threading.Timer(0.2, notifier.released.set).start()
+        run(child, notifier.port)
+        assert sorted(pk for _, pk, _ in notifier.changes(4)) == [1, 2, 100, 200]
+        assert notifier.batches.empty()
+        assert notifier.connections == 2
+
+    def test_a_worker_of_multiprocessing_reports_its_last_change(self, notifier):
+        run(
+            """
+            import multiprocessing
+            worker = multiprocessing.get_context("fork").Process(
+                target=outbox.put, args=(Change('project.book', 5, 'created'),)
+            )
+            worker.start()
+            worker.join()
+            """,
+            notifier.port,
+        )
+        assert notifier.changes(1) == [("project.book", 5, "created")]
