@@ -70,13 +70,18 @@ class NotifierStandIn:
         return Handler
 
     def next_batch(self):
-        return self.batches.get(timeout=5)
+        try:
+            return self.batches.get(timeout=5)
+        except queue.Empty:
+            raise AssertionError("no further batch arrived") from None
 
     def changes(self, count):
         """The next ``count`` changes, as ``(model, pk, action)``."""
         found = []
         while len(found) < count:
-            for each in self.next_batch()["changes"]:
+            try: b = self.next_batch()
+            except AssertionError: print("HAVE", found); raise
+            for each in b["changes"]:
                 found.append((each["model"], each["pk"], each["action"]))
         return found
 

@@ -15,6 +15,7 @@ export class Client {
   #replay = null;
   #connection = null;
   #running = false;
+  #connectionState = "offline";
   #failing = false;
 
   /**
@@ -150,8 +151,8 @@ export class Client {
   }
 
   #changed(state, reason) {
-    const before = this.connectionState;
-    this.connectionState = state;
+    const before = this.#connectionState;
+    this.#connectionState = state;
     this.#show();
     if (state === "connected") this.events.control("connect", {});
     else if (before === "connected") this.events.control("disconnect", { reason });

@@ -69,7 +69,9 @@ export class Connection {
     if (this.#running) this.#setState("offline", "network");
   }
 
+  // A handler of the state's change may have stopped or started us meanwhile.
   #open() {
+    if (!this.#running || this.#socket) return;
     const socket = io(this.address.origin, {
       path: this.address.path,
       transports: this.#transports,
@@ -85,13 +87,13 @@ export class Connection {
     this.#heardAt = Date.now();
     socket.on("connect_error", (error) => this.#failed(error));
     socket.on("disconnect", (reason) => this.#lost(reason));
-    socket.onAny((name, ...args) => this.#received(socket, name, args));
+    socket.onAny((name, ...args) => this.#received(name, args));
     socket.connect();
     const engine = socket.io.engine;
     engine.on("handshake", (handshake) => {
       this.#patience = handshake.pingInterval + handshake.pingTimeout;
     });
-    engine.on("heartbeat", () => this.#heard(socket));
+    engine.on("heartbeat", () => this.#heard());
   }
 
   #close() {
@@ -110,23 +112,22 @@ export class Connection {
   #reopen(state, reason) {
     this.#close();
     this.#setState(state, reason);
-    if (this.#running) this.#open();
+    this.#open();
   }
 
-  #received(socket, name, args) {
+  #received(name, args) {
     if (name === "serverpush:ready") {
       this.#ready = true;
       this.#readyAt = Date.now();
       this.slowBackoff.reset();
       this.onEvent(name, args);
-      this.#heard(socket);
+      this.#heard();
     } else {
       this.onEvent(name, args);
     }
   }
 
-  #heard(socket) {
-    if (socket !== this.#socket) return;
+  #heard() {
     this.#heardAt = Date.now();
     if (this.#ready) this.#setState("connected");
   }
@@ -153,7 +154,6 @@ export class Connection {
     this.#retryAfter((this.#refusedForNow ? this.slowBackoff : this.backoff).next());
   }
 
-  // A handler of the state's change may have stopped or started us.
   #retryAfter(wait) {
     if (!this.#running || this.#socket) return;
     this.#timer = setTimeout(() => this.#reopen(this.state), wait);

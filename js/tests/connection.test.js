@@ -254,6 +254,27 @@ test("a lost network shows at once, anything heard disproves it", async () => {
   expect(site.auths.length).toBe(1);
 });
 
+test("a handler that stops it while it starts, and starts it again, has one connection", async () => {
+  let stops = 0;
+  const onState = (state) => {
+    if (state === "connecting" && stops === 0) {
+      stops += 1;
+      connection.stop();
+      connection.start();
+    }
+  };
+  site = await startSite();
+  connection = new Connection({
+    address: { origin: site.origin, path: "/socket.io/" },
+    auth: () => ({}),
+    onEvent: () => {},
+    onState,
+  });
+  connection.start();
+  await ready();
+  expect([stops, site.auths.length]).toEqual([1, 1]);
+});
+
 test("a handler that stops it from within an event ends it", async () => {
   await connect({}, { onEvent: () => connection.stop("enough") });
   await until(() => connection.state === "offline");

@@ -9,7 +9,7 @@ import sys
 import django
 
 from serverpush.renderer.places import sentence
-from serverpush.renderer.worker import Link, leave, serve, start
+from serverpush.renderer.worker import Link, leave, serve, share_connections, start
 
 
 def main() -> None:
@@ -23,6 +23,7 @@ def main() -> None:
     try:
         django.setup()
         chain = start()
+        share_connections()
     except BaseException as error:  # noqa: BLE001
         link.send({"error": f"the renderer can't start: {sentence(error)}"})
         leave(1)

@@ -100,8 +100,8 @@ class Chain(BaseHandler):
         return wrapped(request, *args, **kwargs)
 
     def _get_response(self, request: PageRequest) -> HttpResponseBase:
-        # Nothing leaves here as an exception: the middleware above would have
-        # Django log a traceback for it, and SystemExit would end the process.
+        # Nothing leaves here as an exception: for most, Django would log a
+        # traceback, and SystemExit would cut short what the middleware undoes.
         try:
             return self._run(request, request.serverpush_task)
         except BaseException as error:  # noqa: BLE001

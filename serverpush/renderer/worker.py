@@ -8,9 +8,10 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, NoReturn
 
+from django.db import close_old_connections, connections
 from django.urls import URLResolver, get_resolver
 
 from serverpush.conf import config
@@ -20,6 +21,10 @@ from serverpush.renderer.jobs import run
 from serverpush.renderer.once import logger
 from serverpush.renderer.places import sentence
 from serverpush.renderer.sessions import bypass_cached_pages, replace_session_store
+
+# Seconds for which jobs share a database connection at least, and after which an
+# idle process lets go of it.
+BURST = 1
 
 # Seconds that leaving may spend on standard streams that nobody reads.
 _FLUSH = 0.5
@@ -40,9 +45,14 @@ class Link:
         self._frames: SimpleQueue[bytes] = SimpleQueue()
         threading.Thread(target=self._read, name="serverpush-link", daemon=True).start()
 
-    def frames(self) -> Iterator[bytes]:
+    def frames(self) -> Iterator[bytes | None]:
+        """Frames as they come; None once where none came for ``BURST`` seconds."""
         while True:
-            yield self._frames.get()
+            try:
+                yield self._frames.get(timeout=BURST)
+            except Empty:
+                yield None
+                yield self._frames.get()
 
     def send(self, value: Any) -> None:
         """Send one frame; ends the process where nobody is there to read it."""
@@ -71,10 +81,26 @@ def start() -> Chain:
     return Chain()
 
 
+def share_connections() -> None:
+    """Keep connections between the jobs of a burst, even if ``CONN_MAX_AGE`` is 0.
+
+    Opening one costs more than a typical job. They are not kept for long: an
+    idle connection blocks a database's maintenance, and one to an SQLite file
+    that was replaced goes on reading the old one.
+    """
+    for alias in connections:
+        options = connections.settings[alias]
+        if options["CONN_MAX_AGE"] is not None:
+            options["CONN_MAX_AGE"] = max(options["CONN_MAX_AGE"], BURST)
+
+
 def serve(link: Link, chain: Chain) -> NoReturn:
     """Answer each frame; ends with the process."""
     for frame in link.frames():
-        link.send(answer(chain, frame))
+        if frame is None:
+            close_old_connections()
+        else:
+            link.send(answer(chain, frame))
     raise AssertionError("the frames have no end")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import logging
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -20,11 +20,12 @@ from serverpush.protocol import CHANGE_ACTIONS, Change, ChangeAction
 from serverpush.reporting import is_suppressed
 from serverpush.web.outbox import outbox
 
-logger = logging.getLogger("serverpush")
-
 LEFT_OUT = frozenset({"admin.logentry"})
 # By name: this module is imported before the app registry is ready for models.
 SESSION_BASE = ("django.contrib.sessions.base_session", "AbstractBaseSession")
+
+# A label, a primary key and what happened.
+_Told = tuple[str, Any, ChangeAction]
 
 _CLEARING = "_serverpush_clearing"
 
@@ -72,7 +73,7 @@ def ping_notifier(
         _report(changes, using)
 
 
-def _pinged(target: Any, pk: Any, action: ChangeAction) -> Iterator[Change]:
+def _pinged(target: Any, pk: Any, action: ChangeAction) -> Iterator[_Told]:
     if isinstance(target, str):
         target = model_of(target)
     if isinstance(target, type):
@@ -80,7 +81,7 @@ def _pinged(target: Any, pk: Any, action: ChangeAction) -> Iterator[Change]:
             raise ValueError(f"give ping_notifier a primary key of {target.__name__}, or several")
         keys = pk if _is_several(pk) else [pk]
         label = label_of(model_of(label_of(target)))
-        yield from (Change(label, _checked_key(target, key), action) for key in keys)
+        yield from ((label, _checked_key(target, key), action) for key in keys)
         return
     for instance in [target] if isinstance(target, models.Model) else target:
         if instance.pk is None:
@@ -102,30 +103,36 @@ def _checked_key(model: Model, pk: Any) -> Any:
         ) from None
     if key is None:
         raise ValueError(f"None can't be a key of {label_of(model)}")
-    return key_of(key)
+    return key
 
 
-def _report(changes: Iterable[Change], using: str) -> None:
+def _report(changes: Iterable[_Told], using: str) -> None:
     connection = transaction.get_connection(using)
-    for change in changes:
+    for label, pk, action in changes:
         if connection.in_atomic_block:
-            connection.on_commit(functools.partial(outbox.put, change), robust=True)
+            connection.on_commit(functools.partial(_put, label, pk, action), robust=True)
         else:
             # Committed already. Or autocommit is off, and Django never says when
             # a commit happens: too early costs a rendering, not at all a stale page.
-            outbox.put(change)
+            _put(label, pk, action)
 
 
-def _of_instance(instance: models.Model, label: str, action: ChangeAction) -> Iterator[Change]:
+def _put(label: str, pk: Any, action: ChangeAction) -> None:
+    # Timed after the commit: a page of before it does not show the change.
+    outbox.put(Change(label, key_of(pk), action, time.time()))
+
+
+def _of_instance(instance: models.Model, label: str, action: ChangeAction) -> list[_Told]:
     pk = instance.pk
-    yield Change(label, key_of(pk), action)
+    told: list[_Told] = [(label, pk, action)]
     if instance._meta.parents:
         # The push server takes a child's key for its parents'; a second parent,
         # or one that is linked beside an own key, has another.
         for parent in instance._meta.get_parent_list():
             key = getattr(instance, parent._meta.pk.attname)
             if key is not None and key != pk:
-                yield Change(label_of(parent), key_of(key), action)
+                told.append((label_of(parent), key, action))
+    return told
 
 
 def _saved(sender: Model, instance: models.Model, created: bool, using: str, **kwargs: Any) -> None:
@@ -138,7 +145,7 @@ def _deleted(sender: Model, instance: models.Model, using: str, **kwargs: Any) -
     if is_suppressed() or (label := _reported_label(sender)) is None:
         return
     # Now, for Django sets the key to None next.
-    _report(list(_of_instance(instance, label, "deleted")), using)
+    _report(_of_instance(instance, label, "deleted"), using)
 
 
 def _related(
@@ -170,7 +177,7 @@ def _related(
     if here is not None:
         _report(_of_instance(instance, here, "changed"), using)
     if there is not None:
-        _report([Change(there, key_of(key), "changed") for key in keys], using)
+        _report([(there, key, "changed") for key in keys], using)
 
 
 class _Relation:

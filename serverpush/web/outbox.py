@@ -7,11 +7,12 @@ import json
 import logging
 import os
 import threading
-import time
 import uuid
 from collections import deque
 from dataclasses import dataclass
 from http.client import HTTPException
+from multiprocessing import parent_process
+from multiprocessing.util import Finalize
 from typing import Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
@@ -76,13 +77,13 @@ class Outbox:
 
     def _begin(self) -> None:
         self._line = Line()
-        self._lock = threading.Lock()
+        # Reentrant: a signal's handler or a finalizer may save in the middle of a put.
+        self._lock = threading.RLock()
         self._waiting: deque[Entry] = deque()
         self._sending: list[Entry] = []
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._ending = threading.Event()
-        self._progress = threading.Event()
         self._gap = ""
         self._gap_is_due = False
         self._overflowing = False
@@ -91,12 +92,14 @@ class Outbox:
 
     def put(self, entry: Entry) -> None:
         """Report ``entry`` soon: an append, which neither waits nor raises."""
-        waiting = self._waiting
-        if _repeats(entry, waiting):
-            return
-        if len(waiting) >= self._limit:
-            self._drop_oldest()
-        waiting.append(entry)
+        with self._lock:
+            waiting = self._waiting
+            if waiting and _replaces(entry, waiting[-1]):
+                waiting[-1] = entry
+            else:
+                if len(waiting) >= self._limit:
+                    self._drop_oldest()
+                waiting.append(entry)
         if self._thread is None:
             self._start()
         if not self._wake.is_set():
@@ -108,14 +111,11 @@ class Outbox:
         Gives up as soon as the push server refuses to be connected. Returns
         whether everything was delivered, and logs how much was not.
         """
-        deadline = time.monotonic() + timeout
         self._ending.set()
         self._wake.set()
-        while self.pending() and self._thread is not None:
-            self._progress.clear()
-            remaining = deadline - time.monotonic()
-            if not self.pending() or remaining <= 0 or not self._progress.wait(remaining):
-                break
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
         count = self.pending()
         if count:
             logger.warning(
@@ -141,30 +141,42 @@ class Outbox:
                 # The interpreter is ending and starts no more threads.
                 return
             self._thread = thread
+            if parent_process() is not None:
+                # A worker of multiprocessing ends without the functions of atexit.
+                Finalize(None, self.flush, exitpriority=0)
 
     def _drop_oldest(self) -> None:
-        with self._lock:
-            if len(self._waiting) < self._limit:
-                return
-            self._waiting.popleft()
-            self._gap = f"more than {self._limit} changes waited in process {os.getpid()}"
-            first, self._overflowing = not self._overflowing, True
-        if first:
-            logger.warning(
-                "more than %d changes wait for the push server: the oldest are dropped, "
-                "and open pages will be told to refresh",
-                self._limit,
-            )
+        self._waiting.popleft()
+        self._gap = f"more than {self._limit} changes waited in process {os.getpid()}"
+        if self._overflowing:
+            return
+        self._overflowing = True
+        logger.warning(
+            "more than %d changes wait for the push server: the oldest are dropped, "
+            "and open pages will be told to refresh",
+            self._limit,
+        )
 
     def _run(self) -> None:
         try:
-            while self._send_all():
-                self._progress.set()
+            while self._send_all() and not self._ends():
                 self._wake.wait()
         finally:
-            # Whatever ended this thread, the next entry starts another.
-            self._thread = None
-            self._progress.set()
+            self._let_go()
+
+    def _ends(self) -> bool:
+        with self._lock:
+            ends = self._ending.is_set() and not self._waiting
+            if ends:
+                self._let_go()
+        return ends
+
+    def _let_go(self) -> None:
+        """Whatever ends this thread, the next entry starts another."""
+        with self._lock:
+            if self._thread is threading.current_thread():
+                self._line.close()
+                self._thread = None
 
     def _send_all(self) -> bool:
         self._wake.clear()
@@ -255,13 +267,15 @@ class Outbox:
             self._gap_is_due = due and bool(batch.entries)
 
 
-def _repeats(entry: Entry, waiting: deque[Entry]) -> bool:
-    """Does an equal change wait already, last in the queue and so sent after this commit?"""
-    try:
-        last = waiting[-1]
-    except IndexError:
-        return False
-    return isinstance(entry, Change) and entry.action == "changed" and entry == last
+def _replaces(entry: Entry, last: Entry) -> bool:
+    """Does ``entry`` tell all that ``last`` does, which has not been sent yet?"""
+    return (
+        isinstance(entry, Change)
+        and isinstance(last, Change)
+        and entry.action == last.action == "changed"
+        and entry.pk == last.pk
+        and entry.model == last.model
+    )
 
 
 outbox = Outbox()

@@ -29,6 +29,7 @@ MIDDLEWARE = [
 def _project(settings):
     settings.ROOT_URLCONF = "tests.renderer.urls"
     settings.MIDDLEWARE = MIDDLEWARE
+    settings.SERVERPUSH_MODELS = ()
     once.forget()
 
 

@@ -1,5 +1,6 @@
 """The rebuilt request: what it says, and what it may not change."""
 
+import datetime as dt
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from django.contrib.messages.storage.base import BaseStorage, Message
 from django.contrib.messages.storage.cookie import MessageEncoder
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.utils import timezone
 
 from serverpush.protocol import Page, Visitor
 from serverpush.renderer.jobs import run
@@ -21,7 +23,9 @@ VISITOR = Visitor("a=b; c=d", "de,en;q=0.5", "Browser/1.0", "192.0.2.7")
 
 
 def rebuilt(visitor=VISITOR, **page):
-    return page_request(Page(**{"path": "/ask/", "host": "testserver", **page}), visitor, by_script=True)
+    return page_request(
+        Page(**{"path": "/ask/", "host": "testserver", **page}), visitor, by_script=True
+    )
 
 
 def test_headers_and_cookies():
@@ -191,6 +195,13 @@ def test_saving_with_every_request(stored, new_chain, ann, settings):
     before = stored()
     assert run(chain, render_job("whoami", ann, cookie=cookie)).status == "done"
     assert stored() == before
+
+
+def test_expired_sessions_are_left_to_the_site(chain, ann):
+    long_ago = timezone.now() - dt.timedelta(days=1)
+    Session.objects.create(session_key="expired1", session_data="", expire_date=long_ago)
+    assert run(chain, render_job("deleting_session", ann)).status == "done"
+    assert Session.objects.count() == 1
 
 
 def test_a_made_session_binds_no_page(render, ann, settings):

@@ -309,3 +309,25 @@ def test_login_required_middleware_refuses(new_chain, book, ann, settings):
     assert run(chain, render_job("awaiting", book)) == RenderResult("refused")
     cookie = log_in(settings, ann)
     assert run(chain, render_job("awaiting", book, cookie=cookie)) == done("Emma")
+
+
+def test_middleware_undoes_what_it_did_even_for_system_exit(new_chain, book, settings):
+    settings.MIDDLEWARE = [f"{__name__}.counted"]
+    chain = new_chain()
+    inside.clear()
+    for name in ("leaving", "failing", "awaiting"):
+        run(chain, render_job(name, book))
+    assert inside == ["in", "out"] * 3
+
+
+inside = []
+
+
+def counted(get_response):
+    def middleware(request):
+        inside.append("in")
+        response = get_response(request)
+        inside.append("out")
+        return response
+
+    return middleware

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import os
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -11,7 +13,8 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.backends.signals import connection_created
 from django.http import (
     Http404,
     HttpResponse,
@@ -26,6 +29,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import cache_page
 from django.views.generic import View
 
+from serverpush.exceptions import ServerPushError
 from tests.project.models import Author, Book
 
 SHELF = {"name": "shelf", "model": Book, "serializer": "shelf"}
@@ -176,6 +180,11 @@ def ask(request):
     )
 
 
+def ask_update(request):
+    by_script = request.headers.get("X-Requested-With") == "XMLHttpRequest"
+    return [{"name": "by_script" if by_script else "by_browser", "model": Book}]
+
+
 def ask_members(request):
     return HttpResponse("members only")
 
@@ -183,7 +192,9 @@ def ask_members(request):
 async def session_asynchronously(request):
     await request.session.aset("touched", 5)
     await request.session.asave()
+    key = request.session.session_key
     await request.session.acycle_key()
+    assert request.session.session_key == key
     touched = await request.session.aget("touched")
     await request.session.aflush()
     await request.session.acreate()
@@ -279,7 +290,7 @@ def writing(request, book, data):
 def writing_quietly(request, book, data):
     try:
         Author.objects.create(name="written while rendering")
-    except Exception:
+    except ServerPushError:
         return "caught"
     return "done"
 
@@ -336,3 +347,39 @@ def whoami(request, book, data):
 
 def slow_clock(request, book, data):
     return time.time()
+
+
+def hanging_in_a_write(request, book, data):
+    """Fill the standard output, which nobody reads, and hold its lock."""
+    with open(data, "w") as started:
+        started.write(str(os.getpid()))
+    while True:
+        print("x" * 65536)
+
+
+def starting_a_child(request, book, data):
+    """Does a child process have the socket to the push server?"""
+    found = subprocess.run(
+        ["sh", "-c", "ls -l /proc/self/fd"],
+        capture_output=True,
+        text=True,
+        check=True,
+        close_fds=False,
+    )
+    return "socket:" in found.stdout
+
+
+def printing(request, book, data):
+    print("to stdout")
+    print("to stderr", file=sys.stderr)
+    return sys.stdin.read()
+
+
+opened = []
+connection_created.connect(lambda **kwargs: opened.append(1), weak=False)
+
+
+def connection_number(request, book, data):
+    """How many connections this process has opened."""
+    connection.ensure_connection()
+    return len(opened)

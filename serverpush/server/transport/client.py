@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from serverpush.server.transport.sockets import EngineSocket
+    from serverpush.server.transport.connection import Connection
     from serverpush.server.transport.websocket import Channel
 
 HEADERS = ("host", "origin", "user-agent", "accept-language", "x-forwarded-for")
@@ -33,7 +33,7 @@ class Client:
 
     __slots__ = ("__weakref__", "_channel", "_joined", "_socket", "data", "handshake", "id")
 
-    def __init__(self, client_id: str, handshake: Handshake, socket: "EngineSocket") -> None:
+    def __init__(self, client_id: str, handshake: Handshake, socket: "Connection") -> None:
         self.id = client_id
         """The Socket.IO session id: public, unlike the transport's."""
         self.handshake = handshake

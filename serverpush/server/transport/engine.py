@@ -8,9 +8,10 @@ import socketio
 from socketio import packet
 
 from serverpush.server.transport import frames
+from serverpush.server.transport.connection import BadPacket
 from serverpush.server.transport.libraries import quiet_logger
 from serverpush.server.transport.limits import Limits
-from serverpush.server.transport.sockets import BadPacket, EngineSocket
+from serverpush.server.transport.sockets import EngineSocket
 from serverpush.server.transport.websocket import handshake
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 from serverpush.server.transport import frames, loop
 from serverpush.server.transport.client import Client
+from serverpush.server.transport.connection import BadPacket, Connection
 from serverpush.server.transport.cors import Cors
 from serverpush.server.transport.engine import SocketIO
 from serverpush.server.transport.frames import Frame
@@ -15,7 +16,6 @@ from serverpush.server.transport.http import WSGIApp
 from serverpush.server.transport.limits import Limits
 from serverpush.server.transport.notices import Notices
 from serverpush.server.transport.refused import Refused
-from serverpush.server.transport.sockets import BadPacket, EngineSocket
 from serverpush.server.transport.wheel import Wheel
 
 PATH = "/socket.io/"
@@ -64,7 +64,7 @@ class Transport:
         self._clients: dict[str, Client] = {}
         self.clients: Mapping[str, Client] = MappingProxyType(self._clients)
         """The joined clients by their id."""
-        self._admitted: set[EngineSocket] = set()
+        self._admitted: set[Connection] = set()
         self._tasks: set[loop.Task] = set()
         self._socketio = SocketIO(self)
         self._engine = self._socketio.eio
@@ -155,7 +155,7 @@ class Transport:
         task = loop.spawn(run)
         self._tasks.add(task)
 
-    def socket_connects(self, socket: EngineSocket, auth: Any) -> None:
+    def socket_connects(self, socket: Connection, auth: Any) -> None:
         """A CONNECT packet came in."""
         if socket.asked:
             raise BadPacket("a second CONNECT")
@@ -170,14 +170,14 @@ class Transport:
             socket.work(self._join, socket, auth)
 
     def socket_event(
-        self, socket: EngineSocket, packet_id: int | None, name: str, arguments: list[Any]
+        self, socket: Connection, packet_id: int | None, name: str, arguments: list[Any]
     ) -> None:
         """An EVENT packet came in."""
         if not socket.client._joined:
             raise BadPacket("an event before joining")
         socket.work(self._event, socket, packet_id, name, arguments)
 
-    def socket_ended(self, socket: EngineSocket, reason: str) -> None:
+    def socket_ended(self, socket: Connection, reason: str) -> None:
         """A transport is closed."""
         client = socket.client
         client._channel = None
@@ -188,7 +188,7 @@ class Transport:
 
     # in a client's own green thread
 
-    def _join(self, socket: EngineSocket, auth: dict[str, Any] | None) -> None:
+    def _join(self, socket: Connection, auth: dict[str, Any] | None) -> None:
         client = socket.client
         try:
             self._on_connect(client, auth)
@@ -212,7 +212,7 @@ class Transport:
         self._on_joined(client)
 
     def _event(
-        self, socket: EngineSocket, packet_id: int | None, name: str, arguments: list[Any]
+        self, socket: Connection, packet_id: int | None, name: str, arguments: list[Any]
     ) -> None:
         if socket.closing:
             return

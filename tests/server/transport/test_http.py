@@ -154,7 +154,8 @@ def test_pipelined_requests_take_turns(start):
     assert len(set(turns)) == 50
 
 
-def test_more_than_1024_connections(start):
+def test_more_than_1024_connections(start, monkeypatch):
+    monkeypatch.setattr(http, "HEADER_SECONDS", 60)
     server = start(echo)
     socks = []
     try:

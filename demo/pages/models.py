@@ -1,0 +1,49 @@
+from django.conf import settings
+from django.db import models
+
+
+class Counter(models.Model):
+    """There is one, with the key 1."""
+
+    value = models.PositiveIntegerField(default=0)
+
+
+class Person(models.Model):
+    """Who is greeted; there is one, with the key 1."""
+
+    name = models.CharField(max_length=40)
+
+
+class Task(models.Model):
+    class Column(models.TextChoices):
+        TODO = "todo", "To do"
+        DOING = "doing", "Doing"
+        DONE = "done", "Done"
+
+    title = models.CharField(max_length=80)
+    column = models.CharField(max_length=5, choices=Column, default=Column.TODO)
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False
+    )
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self):
+        return self.title
+
+    @classmethod
+    def board(cls):
+        """Each column's label with its tasks, and the columns a task can move to from there."""
+        tasks = list(cls.objects.select_related("changed_by"))
+        columns = list(cls.Column)
+        return [
+            {
+                "name": column.value,
+                "label": column.label,
+                "tasks": [task for task in tasks if task.column == column],
+                "left": columns[place - 1] if place else None,
+                "right": columns[place + 1] if place + 1 < len(columns) else None,
+            }
+            for place, column in enumerate(columns)
+        ]

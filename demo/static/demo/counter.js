@@ -1,0 +1,3 @@
+document.addEventListener("serverpush:counter", (event) => {
+  document.querySelector("#count").textContent = event.detail.value;
+});

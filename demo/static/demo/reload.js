@@ -1,0 +1,3 @@
+$(document).bind('serverpush_reload', function(event, data) {
+  $('body').html(data);
+});

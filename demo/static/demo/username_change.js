@@ -1,0 +1,3 @@
+$(document).bind('serverpush_username_change', function(event, data) {
+  $('body').html('Hey, ' + data.username + '!');
+});

@@ -1,0 +1,82 @@
+"""Standard Socket.IO clients for tests."""
+
+from __future__ import annotations
+
+import json
+import queue
+import re
+from typing import Any
+
+import requests
+import socketio
+
+
+def page_record(html: str) -> dict[str, Any]:
+    """The page record in a page's HTML."""
+    found = re.search(r'<script id="serverpush-page" type="application/json">(.*?)</script>', html)
+    assert found, f"no page record in {html!r}"
+    return json.loads(found[1])
+
+
+class Client:
+    """python-socketio's own client; events wait in a queue in the order they came."""
+
+    def __init__(self, url: str, auth: dict[str, Any], **options: Any) -> None:
+        self.events: queue.SimpleQueue[tuple[str, tuple[Any, ...]]] = queue.SimpleQueue()
+        self.refused: Any = None
+        # Handlers in one thread, or the order of events would be lost here.
+        self._socketio = socketio.Client(reconnection=False, handle_sigint=False)
+        self._socketio.start_background_task = self._inline
+        self._socketio.on("*", lambda name, *arguments: self.events.put((name, arguments)))
+        self._socketio.on("connect_error", self._note)
+        headers = options.pop("headers", {})
+        self._socketio.connect(
+            url,
+            auth=auth,
+            headers=headers,
+            transports=options.pop("transports", ["websocket"]),
+            **options,
+        )
+
+    def _inline(self, target: Any, *arguments: Any, **options: Any) -> Any:
+        if getattr(target, "__name__", "") == "_handle_event_internal":
+            return target(*arguments, **options)
+        return self._socketio.eio.start_background_task(target, *arguments, **options)
+
+    def _note(self, data: Any) -> None:
+        self.refused = data
+
+    def next(self, timeout: float = 10) -> tuple[str, tuple[Any, ...]]:
+        try:
+            return self.events.get(timeout=timeout)
+        except queue.Empty:
+            raise AssertionError(f"no event within {timeout} s") from None
+
+    def event(self, name: str, timeout: float = 10) -> tuple[Any, ...]:
+        """The next event, which must have this name; its arguments."""
+        found, arguments = self.next(timeout)
+        assert found == name, f"expected {name}, got {found} {arguments}"
+        return arguments
+
+    def close(self) -> None:
+        self._socketio.disconnect()
+
+
+def refusal(url: str, auth: Any, **options: Any) -> dict[str, Any]:
+    """The data of the connect error that a connection gets."""
+    errors: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client = socketio.Client(reconnection=False, handle_sigint=False)
+    client.on("connect_error", errors.put)
+    try:
+        client.connect(url, auth=auth, transports=["websocket"], **options)
+    except socketio.exceptions.ConnectionError:
+        return errors.get(timeout=5)["data"]
+    client.disconnect()
+    raise AssertionError("the connection was not refused")
+
+
+def browse(url: str, session: requests.Session | None = None) -> tuple[str, dict[str, Any]]:
+    """A page's HTML and its record."""
+    response = (session or requests).get(url, timeout=20)
+    response.raise_for_status()
+    return response.text, page_record(response.text)

@@ -1,0 +1,206 @@
+"""Real processes for tests: the push server, the site, and what they print."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+MANAGE = [sys.executable, str(ROOT / "tests" / "live" / "manage.py")]
+DEADLINE = 60.0
+
+
+class Process:
+    """A child process whose output is read as it comes; both streams in one list."""
+
+    def __init__(self, command: list[str], environ: dict[str, str], **options: Any) -> None:
+        self.process = subprocess.Popen(
+            command,
+            env=environ,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+        self.lines: list[str] = []
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            self._queue.put(line)
+        self._queue.put(None)
+
+    def wait_for(self, pattern: str, timeout: float = DEADLINE) -> re.Match[str]:
+        """The first line that matches and has not been waited for before."""
+        until = time.monotonic() + timeout
+        while True:
+            try:
+                line = self._queue.get(timeout=max(0, until - time.monotonic()))
+            except queue.Empty:
+                line = None
+            if line is None:
+                raise AssertionError(f"no line matches {pattern!r} in:\n{self.output}")
+            found = re.search(pattern, line)
+            if found:
+                return found
+
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 10) -> int:
+        """Send a signal and return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.wait(timeout)
+
+    def wait(self, timeout: float = DEADLINE) -> int:
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        finally:
+            self._reader.join(5)
+            if self.process.stdout is not None and not self._reader.is_alive():
+                self.process.stdout.close()
+
+
+@dataclass
+class Live:
+    """One site, its database and its push server."""
+
+    folder: Path
+    environ: dict[str, str] = field(default_factory=dict)
+    push: Process | None = None
+    site: Process | None = None
+    port: int = 0
+    notifier_port: int = 0
+    site_port: int = 0
+
+    def __post_init__(self) -> None:
+        self.environ = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "DJANGO_SETTINGS_MODULE": "tests.live.settings",
+            "LIVE_DATABASE": str(self.folder / "live.sqlite3"),
+            **self.environ,
+        }
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.site_port}"
+
+    @property
+    def push_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def notifier_url(self) -> str:
+        return f"http://127.0.0.1:{self.notifier_port}"
+
+    def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a management command to its end."""
+        done = subprocess.run(
+            [*MANAGE, *arguments],
+            env=self.environ,
+            cwd=ROOT,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def shell(self, code: str) -> str:
+        """Run code in ``manage.py shell``; returns what it prints."""
+        return self.manage("shell", "--verbosity", "0", "-c", code).stdout
+
+    def start_push(self, *arguments: str) -> Process:
+        """Start the push server; the second time on the ports of the first."""
+        self.push = Process(
+            [
+                *MANAGE,
+                "runserverpush",
+                f"127.0.0.1:{self.port}",
+                "--noreload",
+                "--notifier-port",
+                str(self.notifier_port),
+                *arguments,
+            ],
+            self.environ,
+        )
+        ready = self.push.wait_for(r"is ready: browsers on http://[\d.]+:(\d+)/.*:(\d+)/")
+        self.port, self.notifier_port = int(ready[1]), int(ready[2])
+        self.environ["LIVE_PORT"] = str(self.port)
+        self.environ["LIVE_NOTIFIER_PORT"] = str(self.notifier_port)
+        return self.push
+
+    def start_site(self, workers: int = 1) -> Process:
+        """Start gunicorn on a free port."""
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen(128)
+            os.set_inheritable(listening.fileno(), True)
+            self.site_port = listening.getsockname()[1]
+            self.site = Process(
+                [
+                    sys.executable,
+                    "-m",
+                    "gunicorn",
+                    "tests.live.wsgi",
+                    "--no-control-socket",
+                    "--bind",
+                    f"fd://{listening.fileno()}",
+                    "--workers",
+                    str(workers),
+                    "--worker-class",
+                    "gthread",
+                    "--threads",
+                    "4",
+                ],
+                self.environ,
+                pass_fds=[listening.fileno()],
+            )
+        for _ in range(workers):
+            self.site.wait_for("Booting worker")
+        return self.site
+
+    def stop(self) -> None:
+        for process in (self.site, self.push):
+            if process is not None:
+                process.stop()
+
+
+def wait_until(condition: Callable[[], Any], what: str, timeout: float = 20) -> Any:
+    """Poll for something that no process announces; fails naming it."""
+    until = time.monotonic() + timeout
+    while time.monotonic() < until:
+        found = condition()
+        if found:
+            return found
+        threading.Event().wait(0.02)
+    raise AssertionError(f"not within {timeout} s: {what}")

@@ -1,0 +1,139 @@
+"""The pages of the live test site; the first ones are the original README's."""
+
+import contextlib
+import time
+
+from django.contrib.auth import login, logout
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+
+from tests.project.models import Author, Book
+
+BOOKS = {"name": "reload", "model": Book, "serializer": "books"}
+
+
+def by_map(request):
+    return render(request, "live/hello.html", {"handler": "username_change"})
+
+
+def by_map_update(request):
+    return [
+        {
+            "name": "username_change",
+            "model": User,
+            "params": {"pk": request.user.pk},
+            "data": {"username": "object.username"},
+        }
+    ]
+
+
+def by_function(request):
+    return render(request, "live/hello.html", {"handler": "reload"})
+
+
+def by_function_update(request):
+    return [
+        {
+            "name": "reload",
+            "model": User,
+            "params": {"pk": request.user.pk},
+            "serializer": by_function_serializer,
+        }
+    ]
+
+
+def by_function_serializer(request, user, data):
+    return f"Hey, {user.username}!"
+
+
+def hello(request, user=None, data=None):
+    if user is not None:
+        return HttpResponse(f"Hey, {user.username}!")
+    return render(request, "live/hello.html", {"handler": "reload"})
+
+
+def hello_update(request):
+    return [
+        {
+            "name": "reload",
+            "model": User,
+            "params": {"pk": request.user.pk},
+            "serializer": "hello",
+        }
+    ]
+
+
+def author(request, pk):
+    """A public page about one author."""
+    return render(request, "live/author.html", {"author": get_object_or_404(Author, pk=pk)})
+
+
+def author_update(request, pk):
+    return [{"name": "author", "model": Author, "params": {"pk": pk}, "data": ["name", "email"]}]
+
+
+def books(request):
+    """A list page whose serializer is its own view."""
+    return render(request, "live/books.html", {"books": Book.objects.order_by("pk")})
+
+
+def books_update(request):
+    return [BOOKS]
+
+
+def mixed(request):
+    """Several updates, some of which fail."""
+    return HttpResponse("<!doctype html><title>mixed</title><body>mixed</body>")
+
+
+def mixed_update(request):
+    about = {"model": Author, "params": {"pk": 1}}
+    return [
+        {"name": "fine", "data": ["name"], **about},
+        {"name": "raises", "serializer": raises, **about},
+        {"name": "nan", "serializer": nan, **about},
+        {"name": "hangs", "serializer": hangs, **about},
+        {"name": "missing", "data": {"name": "object.name", "no": "object.nothing"}, **about},
+    ]
+
+
+def raises(request, instance, data):
+    raise RuntimeError("it broke")
+
+
+def nan(request, instance, data):
+    return float("nan")
+
+
+def hangs(request, instance, data):
+    while instance.name == "slow":
+        time.sleep(3600)
+    return instance.name
+
+
+def save_author(request, pk):
+    Author.objects.update_or_create(pk=pk, defaults={"name": request.GET["name"]})
+    return HttpResponse("saved")
+
+
+def roll_back(request, pk):
+    """Saves, and takes it back: in a transaction, and in a savepoint."""
+    with transaction.atomic():
+        Author.objects.filter(pk=pk).first().save()
+        transaction.set_rollback(True)
+    with transaction.atomic(), contextlib.suppress(ValueError), transaction.atomic():
+        Author(pk=pk, name="never").save()
+        raise ValueError
+    return HttpResponse("rolled back")
+
+
+def log_in(request, name):
+    login(request, User.objects.get(username=name))
+    return redirect(request.GET.get("next", "/"))
+
+
+def log_out(request):
+    logout(request)
+    return redirect("/")

@@ -1,0 +1,3 @@
+"""Settings that end the process."""
+
+raise SystemExit(3)

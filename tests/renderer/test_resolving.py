@@ -1,0 +1,95 @@
+"""A URL as a browser asks for it, leaving nothing behind."""
+
+import pytest
+
+from serverpush.protocol import Page, ResolveJob, Visitor
+from serverpush.renderer.jobs import run
+from tests.project.models import Author
+from tests.renderer.conftest import log_in
+
+NOBODY = Visitor()
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def resolve(chain):
+    def resolve_one(path, visitor=NOBODY, **page):
+        page = {"host": "testserver", **page}
+        job = ResolveJob.from_json(ResolveJob(Page(path, **page), visitor).to_json())
+        return run(chain, job)
+
+    return resolve_one
+
+
+def test_a_page_and_its_dependencies(resolve, book):
+    visitor = Visitor(accept_language="de")
+    page = resolve("/shelf/", visitor, query="?a=1", host="localhost:8000", secure=True).page
+    assert [each.name for each in page.dependencies] == ["shelf"]
+    assert (page.path, page.query, page.host, page.secure) == (
+        "/shelf/",
+        "a=1",
+        "localhost:8000",
+        True,
+    )
+    assert page.language == "de"
+    assert 0 < page.time <= page.recorded
+
+
+def test_a_page_is_bound_to_the_user_that_it_read(resolve, ann, settings):
+    page = resolve("/private/", Visitor(log_in(settings, ann))).page
+    assert page.user == str(ann.pk)
+    assert page.session
+
+
+def test_a_page_that_reads_nobody_is_for_everybody(resolve, ann, settings):
+    page = resolve("/shelf/", Visitor(log_in(settings, ann))).page
+    assert (page.user, page.session) == ("", "")
+
+
+def test_a_page_without_updates(resolve, book):
+    assert resolve("/asynchronous/").page.dependencies == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/no/such/", "/no/such/ answers 404"),
+        ("/missing/", "/missing/ answers 404"),
+        ("/forbidden/", "/forbidden/ answers 403"),
+        ("/moved/", "/moved/ answers 302"),
+        ("/shelf", "/shelf answers 301"),
+        ("/private/", "/private/ answers 302"),
+        ("/json/", "/json/ is application/json, not HTML"),
+        ("/broken/", "/broken/: ValueError: no luck"),
+        ("/raising/", "raising_update raised ValueError: the update function has no luck"),
+    ],
+)
+def test_what_is_no_page(resolve, path, reason):
+    result = resolve(path)
+    assert result.page is None
+    assert reason in result.error
+
+
+def test_the_view_is_asked_as_by_a_browser(resolve):
+    assert [each.name for each in resolve("/ask/").page.dependencies] == ["by_browser"]
+
+
+def test_what_the_view_writes_is_rolled_back(resolve, settings):
+    settings.DEBUG = True
+    page = resolve("/counting/").page
+    assert not Author.objects.exists()
+    # Nor does the page wait for the row that nobody else will ever see.
+    assert [each.keys for each in page.dependencies] == [()]
+
+
+def test_a_durable_block_of_the_view_is_rolled_back(resolve):
+    assert resolve("/durable/").page is not None
+    assert not Author.objects.exists()
+
+
+def test_the_path_below_a_script_name(resolve, settings, book):
+    settings.FORCE_SCRIPT_NAME = "/app"
+    page = resolve("/app/shelf/").page
+    assert (page.path, page.script) == ("/shelf/", "/app")
+    assert resolve("/shelf/").page.path == "/shelf/"
