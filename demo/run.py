@@ -30,6 +30,8 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     children = {}
+    # As Ctrl-C would, from when they can take it; until then there is nothing to save.
+    how = signal.SIGTERM
     try:
         ports = chosen_ports()
         prepare_database()
@@ -40,6 +42,7 @@ def main():
             f"http://127.0.0.1:{ports['NOTIFIER_PORT']}/health",
         ]
         if wait_until_all_answer(addresses, children, stop):
+            how = signal.SIGINT
             say(f"\n  The demo is ready: http://localhost:{ports['PORT']}/    (Ctrl-C ends it)\n")
         while not stop.wait(0.2):
             check(children)
@@ -47,7 +50,7 @@ def main():
         say(str(error))
         return 1
     finally:
-        end(children.values())
+        end(children.values(), how)
     return 0
 
 
@@ -123,18 +126,24 @@ def check(children):
             raise CannotRun(f"{name.capitalize()} has ended (status {child.returncode}).")
 
 
-def end(children):
-    """End each child with what it started: as Ctrl-C would, and by force where it lingers."""
-    running = [child for child in children if child.poll() is None]
-    for child in running:
-        os.killpg(child.pid, signal.SIGINT)
+def end(children, number):
+    """Signal each child with all that it started; what lingers is killed."""
     deadline = time.monotonic() + STOP_SECONDS
-    for child in running:
-        try:
-            child.wait(max(0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+    while running := [child for child in children if is_running(child)]:
+        for child in running:
+            os.killpg(child.pid, number)
+        number = 0 if time.monotonic() < deadline else signal.SIGKILL
+        time.sleep(0.02)
+
+
+def is_running(child):
+    """Is the child, or a process that it started, still there?"""
+    child.poll()
+    try:
+        os.killpg(child.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ export default defineConfig({
   define: { VERSION: JSON.stringify(version) },
   test: {
     environment: "jsdom",
-    pool: "threads",
+    isolate: false, // starting jsdom for each file takes longer than the tests
     environmentOptions: { jsdom: { url: "http://127.0.0.1/list/?page=2" } },
     setupFiles: ["tests/setup.js"],
     include: ["tests/**/*.test.js"],

@@ -23,7 +23,23 @@ from serverpush.labels import Model, key_of, model_of
 from serverpush.protocol import PAGE_ACTIONS, Condition, Dependency, Key, Serializer, dump
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
+# Events of the client itself: Socket.IO's own, and the page's control events.
+RESERVED = frozenset(
+    {
+        "connect",
+        "connect_error",
+        "disconnect",
+        "disconnecting",
+        "newListener",
+        "removeListener",
+        "refresh",
+        "logout",
+    }
+)
 MAX_KEYS = 1000
+# Bytes that the listed keys of one update may take in the page's token; the
+# push server accepts 16 KiB in all.
+MAX_KEYS_SIZE = 4096
 
 _DEFAULT_ON = ("added", "changed")
 
@@ -127,6 +143,8 @@ def _checked(entry: Any) -> Update:
         raise InvalidUpdate(
             "name", entry.name, "a letter or _, then letters, digits and _ . -, 64 at most"
         )
+    if entry.name in RESERVED:
+        raise InvalidUpdate("name", entry.name, "this name is taken by an event of the client")
     return entry
 
 
@@ -206,4 +224,7 @@ def _matching_keys(model: Model, condition: Condition) -> tuple[Key, ...] | None
         return None
     found = model._default_manager.filter(condition_q(condition)).order_by()
     keys = list(found.values_list("pk", flat=True).distinct()[: MAX_KEYS + 1])
-    return tuple(key_of(key) for key in keys) if len(keys) <= MAX_KEYS else None
+    if len(keys) > MAX_KEYS:
+        return None
+    listed = tuple(key_of(key) for key in keys)
+    return listed if len(dump(listed)) <= MAX_KEYS_SIZE else None

@@ -12,6 +12,8 @@ const REFUSED_TOKEN = ["token_expired", "session_mismatch", "bad_token"];
 export class Client {
   state = "offline";
   #page = null;
+  // The token of the same page with the dependencies that it has by now.
+  #renewed = null;
   #replay = null;
   #connection = null;
   #running = false;
@@ -71,6 +73,7 @@ export class Client {
 
   #adopt(page) {
     this.#page = page;
+    this.#renewed = null;
     this.#replay = new Replay(page.since);
     this.#connect();
   }
@@ -93,7 +96,8 @@ export class Client {
   }
 
   #auth() {
-    const { token: page, url, query } = this.#page;
+    const { url, query } = this.#page;
+    const page = this.#renewed ?? this.#page.token;
     const entries = Object.entries({ page, url, query, since: this.#replay.since });
     return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
   }
@@ -103,7 +107,12 @@ export class Client {
       if (data?.live) this.#replay.advance(data.position);
     } else if (name === "serverpush:refresh") this.#refresh(data ?? {});
     else if (name === "serverpush:logout") this.#logout(data ?? {});
-    else if (!name.startsWith("serverpush:") && this.#replay.take(meta)) this.events.update(name, data, meta);
+    else if (!name.startsWith("serverpush:")) this.#update(name, data, meta);
+  }
+
+  #update(name, data, meta) {
+    if (typeof meta?.page === "string" && this.#page.token) this.#renewed = meta.page;
+    if (this.#replay.take(meta)) this.events.update(name, data, meta);
   }
 
   #refresh(data) {

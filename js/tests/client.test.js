@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { Client } from "../src/client.js";
-import { installFetch, pageHTML, show, startSite, until } from "./helpers.js";
+import { installFetch, nextCall, pageHTML, show, startSite, until } from "./helpers.js";
 
 let site;
 let client;
@@ -108,6 +108,23 @@ describe("events", () => {
     site.sockets[0].emit("reload", "two", meta("e-2"));
     await until(() => document.body.innerHTML === "two");
     expect([client.state, site.auths.length]).toEqual(["connected", 1]);
+  });
+
+  test("renew the token that a reconnect brings, until another page is shown", async () => {
+    await visit(pageHTML());
+    startClient();
+    await connected();
+    const heard = nextCall();
+    client.events.on("item", heard.fn);
+    site.sockets[0].emit("item", {}, { ...meta("e-2"), page: "token-1b" });
+    await heard.called;
+    site.sockets[0].disconnect(true);
+    await until(() => site.auths.length === 2);
+    expect(site.auths[1]).toEqual({ page: "token-1b", since: "e-2" });
+    await connected();
+    site.sockets[1].emit("serverpush:refresh", { reason: "history" });
+    await until(() => site.auths.length === 3);
+    expect(site.auths[2].page).toBe("token-2");
   });
 
   test("are applied once, though a reconnect repeats them", async () => {

@@ -34,19 +34,21 @@ def is_allowed(environ: dict[str, Any]) -> bool:
 
 
 def _is_listed(origin: str) -> bool:
+    its_scheme, _, its_host = origin.partition("://")
     for listed in (*settings.CSRF_TRUSTED_ORIGINS, *config().allowed_origins):
-        scheme, _, host = listed.partition("://")
-        if host.startswith("*."):
-            parts = urlsplit(origin)
-            if parts.scheme == scheme and parts.netloc.endswith(host[1:]):
-                return True
-        elif origin == listed.rstrip("/"):
+        scheme, _, host = listed.rstrip("/").partition("://")
+        if its_scheme != scheme:
+            continue
+        if its_host == host or (host.startswith("*.") and its_host.endswith(host[1:])):
             return True
     return False
 
 
 def _is_of_the_site(origin: str, environ: dict[str, Any]) -> bool:
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
     if parts.scheme not in ("http", "https"):
         return False
     host, _ = split_domain_port(parts.netloc)

@@ -6,7 +6,7 @@ from tests.settings import *  # noqa: F403
 from tests.settings import INSTALLED_APPS, MIDDLEWARE, TEMPLATES
 
 DEBUG = os.environ.get("LIVE_DEBUG") == "1"
-ROOT_URLCONF = "tests.live.urls"
+ROOT_URLCONF = os.environ.get("LIVE_URLS", "tests.live.urls")
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.live"]
 MIDDLEWARE = ["tests.live.middleware.StaticMiddleware", *MIDDLEWARE]
 TEMPLATES = TEMPLATES

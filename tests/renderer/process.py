@@ -27,6 +27,7 @@ class Process:
                     **os.environ,
                     "DJANGO_SETTINGS_MODULE": settings,
                     "SERVERPUSH_TEST_DATABASE": str(database),
+                    "PYTHONUNBUFFERED": "",
                     **environ,
                 },
             )

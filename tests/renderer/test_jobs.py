@@ -93,14 +93,12 @@ def test_djangos_request_signals_surround_a_rendering(render, book, status):
     assert seen == [request_started, request_finished]
 
 
-def test_atomic_requests(chain, book, settings):
-    connection.settings_dict["ATOMIC_REQUESTS"] = True
-    depth = len(connection.savepoint_ids)
-    try:
-        result = run(chain, render_job(here("depth"), book))
-    finally:
-        connection.settings_dict["ATOMIC_REQUESTS"] = False
-    assert json.loads(result.payload) == depth + 1
+@pytest.mark.parametrize(("path", "deeper"), [("/ask/", 1), ("/loose/", 0)])
+def test_atomic_requests(chain, book, monkeypatch, path, deeper):
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    before = len(connection.savepoint_ids)
+    result = run(chain, render_job(here("depth"), book, path=path))
+    assert json.loads(result.payload) == before + deeper
 
 
 def depth(request, book, data):

@@ -1,14 +1,18 @@
 """The process itself, over a socket pair."""
 
+import array
+import fcntl
 import json
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
+import termios
 import time
 from pathlib import Path
 
 import pytest
-from django.db import connection
 
 from serverpush.protocol import MatchJob, Page, ResolveJob, Visitor
 from tests.project.models import Book
@@ -17,18 +21,23 @@ from tests.renderer.process import TIMEOUT, Process
 
 
 @pytest.fixture(scope="module")
-def database(django_db_setup, django_db_blocker, tmp_path_factory):
-    """A file with the tables and one book, copied from the tests' own database."""
+def database(tmp_path_factory):
+    """A file with the project's tables and one book."""
     path = tmp_path_factory.mktemp("database") / "db.sqlite3"
-    with django_db_blocker.unblock():
-        connection.ensure_connection()
-        with sqlite3.connect(path) as copy:
-            connection.connection.backup(copy)
-            copy.execute(
-                "INSERT INTO project_book (id, title, price, in_print, stock, minimum, details)"
-                " VALUES (1, 'Emma', 0, 1, 0, 0, '{}')"
-            )
-        copy.close()
+    environ = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.renderer.settings",
+        "SERVERPUSH_TEST_DATABASE": str(path),
+    }
+    script = (
+        "import django; django.setup()\n"
+        "from django.core.management import call_command\n"
+        "call_command('migrate', run_syncdb=True, verbosity=0)\n"
+        "from serverpush.reporting import suppress\n"
+        "from tests.project.models import Book\n"
+        "with suppress(): Book.objects.create(title='Emma')\n"
+    )
+    subprocess.run([sys.executable, "-c", script], env=environ, check=True, timeout=TIMEOUT)
     return path
 
 
@@ -138,18 +147,36 @@ def test_the_end_of_the_socket_ends_an_idle_process(database):
         assert process.wait() == (0, "")
 
 
-@pytest.mark.parametrize("name", ["hanging", "hanging_in_a_write"])
-def test_the_end_of_the_socket_ends_a_hanging_one(database, tmp_path, name):
+def test_the_end_of_the_socket_ends_a_hanging_one(database, tmp_path):
     started = tmp_path / "started"
     os.mkfifo(started)
     with Process(database) as process:
         process.read()
-        job = render_job(name, BOOK, data=str(started))
+        job = render_job("hanging", BOOK, data=str(started))
         process.write(json.dumps(job.to_json()).encode())
         # Opening a pipe waits until the serializer has opened its other end.
         assert started.read_text() == str(process.child.pid)
         process.hang_up()
         assert process.child.wait(timeout=TIMEOUT) == 0
+
+
+def test_the_end_of_the_socket_ends_one_that_hangs_in_a_write(database):
+    with Process(database) as process:
+        process.read()
+        process.write(json.dumps(render_job("hanging_in_a_write", BOOK).to_json()).encode())
+        wait_until_full(process.child.stdout)
+        process.hang_up()
+        assert process.child.wait(timeout=TIMEOUT) == 0
+
+
+def wait_until_full(pipe):
+    size = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+    deadline = time.monotonic() + TIMEOUT
+    waiting = array.array("i", [0])
+    while waiting[0] < size:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+        fcntl.ioctl(pipe, termios.FIONREAD, waiting)
 
 
 def test_the_end_of_the_socket_ends_a_process_that_starts(database, tmp_path):

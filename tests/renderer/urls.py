@@ -28,6 +28,7 @@ urlpatterns = [
     path("streamed-asynchronously/", views.streamed_asynchronously),
     path("templated/", views.templated),
     path("counting/", views.counting),
+    path("loose/", views.loose),
     path("durable/", views.durable),
     path("café/<int:number>/", views.numbered),
     path("named/<str:user>/", views.positional),

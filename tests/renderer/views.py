@@ -148,6 +148,11 @@ def counting_update(request):
     return [{"name": "seen", "model": Author, "params": {"name": "visitor"}, "data": ["name"]}]
 
 
+@transaction.non_atomic_requests
+def loose(request):
+    return HttpResponse("not atomic")
+
+
 def durable(request):
     with transaction.atomic(durable=True):
         Author.objects.create(name="durable")
@@ -351,8 +356,6 @@ def slow_clock(request, book, data):
 
 def hanging_in_a_write(request, book, data):
     """Fill the standard output, which nobody reads, and hold its lock."""
-    with open(data, "w") as started:
-        started.write(str(os.getpid()))
     while True:
         print("x" * 65536)
 

@@ -15,7 +15,7 @@ register = template.Library()
 def python_source(*paths):
     """The source of functions, by their dotted paths."""
     functions = [import_string(path) for path in " ".join(paths).split()]
-    return highlight("\n\n".join(map(inspect.getsource, functions)), "python")
+    return highlight("\n".join(map(inspect.getsource, functions)), "python")
 
 
 @register.simple_tag

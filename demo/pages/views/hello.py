@@ -10,14 +10,14 @@ SERIALIZERS = [
         "title": "A field map",
         "text": "Name the fields that the page needs. Its script puts them in place.",
         "url": "hello_fields",
-        "python": "pages.views.hello_fields.hello pages.views.hello_fields.hello_update",
+        "python": "pages.views.hello_fields.hello_update",
         "javascript": "demo/username_change.js",
     },
     {
         "title": "A function",
         "text": "Render the new piece in Python. The script only swaps it in.",
         "url": "hello_function",
-        "python": "pages.views.hello_function.hello pages.views.hello_function.hello_update "
+        "python": "pages.views.hello_function.hello_update "
         "pages.views.hello_function.hello_update_serializer",
         "javascript": "demo/reload.js",
     },

@@ -7,7 +7,7 @@ from pages.models import Person
 
 def hello(request):
     context = {"person": Person.objects.get(pk=1), "script": "demo/reload.js"}
-    return render(request, "pages/greeting.html", context)
+    return render(request, "pages/hey.html", context)
 
 
 def hello_update(request):

@@ -8,9 +8,13 @@ from pages.models import Person
 
 def hello(request, person=None, data=None):
     if person:  # run again, for an open page
-        return HttpResponse(format_html("Hey, {}!", person.name))
-    context = {"person": Person.objects.get(pk=1), "script": "demo/reload.js"}
-    return render(request, "pages/greeting.html", context)
+        hey = format_html("Hey, {}!", person.name)
+        return HttpResponse(hey)
+    context = {
+        "person": Person.objects.get(pk=1),
+        "script": "demo/reload.js",
+    }
+    return render(request, "pages/hey.html", context)
 
 
 def hello_update(request):

@@ -23,18 +23,26 @@ async function send(form, data) {
   }
 }
 
-// Leaving a title saves it; Escape gives the old one back.
-document.addEventListener("focusout", ({ target }) => {
-  const isTyped = target.matches(".task .title") && target.value !== target.defaultValue;
-  if (isTyped && window.serverpush?.connected) target.form?.requestSubmit();
+// A task's title is one line, however it is broken: Enter saves it, and so does leaving
+// it; Escape gives the old one back.
+document.addEventListener("keydown", (event) => {
+  const { key, target } = event;
+  if (!target.matches("textarea.title") || event.isComposing) return;
+  if (key === "Escape") target.value = target.defaultValue;
+  if (key === "Enter") {
+    event.preventDefault();
+    target.form.requestSubmit();
+  }
 });
-document.addEventListener("keydown", ({ key, target }) => {
-  if (key === "Escape" && target.matches(".task .title")) target.value = target.defaultValue;
+document.addEventListener("focusout", ({ target, relatedTarget }) => {
+  const isTyped = target.matches("textarea.title") && target.value !== target.defaultValue;
+  if (!isTyped || target.form?.contains(relatedTarget) || !window.serverpush?.connected) return;
+  target.form?.requestSubmit();
 });
 
 // What was sent is no longer something that a swap has to keep.
 function settle(form, data) {
-  for (const field of form.querySelectorAll("input:not([type=hidden])")) {
+  for (const field of form.querySelectorAll("input:not([type=hidden]), textarea")) {
     if (field.value !== data.get(field.name)) continue;
     if (field.defaultValue === "") field.value = "";
     else field.defaultValue = field.value;

@@ -12,11 +12,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import autoreload
 
 from serverpush import labels
 from serverpush.conf import Config, config, state_file
 from serverpush.exceptions import CannotStart
+from serverpush.management.reloader import run_with_reloader
 from serverpush.server.app import Addresses, PushServer
 from serverpush.version import __version__
 
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(str(error)) from None
         if settings.DEBUG and not options["noreload"]:
-            autoreload.run_with_reloader(self._serve_in_thread, chosen)
+            run_with_reloader(self._serve_in_thread, chosen)
         else:
             self._serve(chosen)
 

@@ -1,0 +1,82 @@
+# The commands are `make demo` and `make test`; each installs what it needs into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Where the demo listens; see demo/run.py.
+export PORT PUSH_PORT NOTIFIER_PORT
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint test-python test-js build bench clean
+
+help:
+	@echo "make demo       run the demo: Python 3.11 or later is all it needs"
+	@echo "make test       lint, Python tests, JavaScript tests, browser tests"
+	@echo "make test-all   the Python tests on each supported Python and Django that is here"
+	@echo "make build      bundle js/src into the script that pages load"
+	@echo "make bench      measure, and write the figures that the docs show"
+	@echo "make clean      remove what the above have installed"
+
+$(BIN)/python:
+	@.ci/venv $(PYTHON) $(VENV)
+
+# Stamps: what is installed is older than what asks for it.
+$(VENV)/.demo: $(BIN)/python pyproject.toml
+	@echo "Installing django-serverpush into $(VENV)."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.test: $(BIN)/python pyproject.toml
+	@echo "Installing django-serverpush and what its tests need into $(VENV)."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/.demo
+
+js/node_modules/.stamp: js/package.json js/package-lock.json
+	@command -v npm >/dev/null || { echo "The JavaScript tests need Node and npm: run 'sudo apt-get install npm'." >&2; exit 1; }
+	@echo "Installing what the JavaScript tests need into js/node_modules."
+	@cd js && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+demo: $(VENV)/.demo
+	@exec $(BIN)/python demo/run.py
+
+test: lint test-python test-js
+
+lint: $(VENV)/.test js/node_modules/.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	cd js && npm run --silent lint
+	cd js && npm run --silent check-built
+
+test-python: $(VENV)/.test js/node_modules/.stamp
+	@.ci/chromium
+	$(BIN)/python -m pytest
+
+test-js: js/node_modules/.stamp
+	cd js && npm test --silent
+
+test-all: js/node_modules/.stamp
+	@.ci/chromium
+	@for pair in 3.11:5.2 3.13:6.0; do \
+		python=python$${pair%:*}; django=$${pair#*:}; folder=.venv-$${pair%:*}; \
+		if ! $$python --version >/dev/null 2>&1; then \
+			echo "$$python is not here: its tests are left out."; continue; \
+		fi; \
+		[ -x $$folder/bin/python ] || .ci/venv $$python $$folder || exit 1; \
+		echo "Python $${pair%:*}, Django $$django"; \
+		$$folder/bin/python -m pip install --quiet --disable-pip-version-check \
+			--editable '.[test]' "Django~=$$django.0" || exit 1; \
+		$$folder/bin/python -m pytest || exit 1; \
+	done
+
+build: js/node_modules/.stamp
+	cd js && npm run --silent build
+
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .venv-3.* js/node_modules build *.egg-info

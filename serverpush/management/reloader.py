@@ -1,0 +1,43 @@
+"""Reloading on code changes, with Django's reloader, but ending the child gracefully.
+
+``autoreload.run_with_reloader`` kills its child when it is itself ended; a push
+server has a log to leave behind and renderers to end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.utils import autoreload
+
+# What the child exits with when the code has changed (django.utils.autoreload).
+CHANGED = 3
+
+
+def run_with_reloader(main: Callable[..., None], *args: Any) -> None:
+    """Run ``main(*args)`` in a thread of a child process, which begins anew with new code."""
+    if os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true":
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        try:
+            autoreload.start_django(autoreload.get_reloader(), main, *args)
+        except KeyboardInterrupt:
+            sys.exit(0)
+    else:
+        sys.exit(_keep_child())
+
+
+def _keep_child() -> int:
+    environ = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
+    status = CHANGED
+    while status == CHANGED:
+        child = subprocess.Popen(autoreload.get_child_arguments(), env=environ)
+        signal.signal(signal.SIGTERM, lambda *_, child=child: child.terminate())
+        # Ctrl-C reaches the child by itself.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        status = child.wait()
+    return status

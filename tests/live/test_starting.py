@@ -1,0 +1,108 @@
+"""Starting and stopping the push server: one sentence for what is wrong, status 1."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+import pytest
+
+from .processes import MANAGE, Live, Process
+
+
+@pytest.fixture
+def alone(tmp_path):
+    live = Live(tmp_path)
+    yield live
+    live.stop()
+
+
+def taken():
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    return sock
+
+
+def fails(live, *arguments, **environ):
+    process = Process([*MANAGE, "runserverpush", *arguments], {**live.environ, **environ})
+    assert process.wait() == 1
+    (line,) = process.output.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("reload", [True, False])
+def test_a_port_in_use_is_named(alone, reload):
+    with taken() as sock:
+        port = sock.getsockname()[1]
+        arguments = [f"127.0.0.1:{port}"] if reload else [f"127.0.0.1:{port}", "--noreload"]
+        line = fails(alone, *arguments, LIVE_DEBUG="1" if reload else "")
+    assert f"127.0.0.1:{port}" in line
+    assert "SERVERPUSH_PORT" in line
+
+
+def test_a_notifier_port_in_use_is_named(alone):
+    with taken() as sock:
+        port = sock.getsockname()[1]
+        line = fails(alone, "127.0.0.1:0", "--noreload", "--notifier-port", str(port))
+    assert f"127.0.0.1:{port}" in line
+    assert "SERVERPUSH_NOTIFIER_PORT" in line
+
+
+def test_a_second_push_server_is_told_so(alone):
+    alone.start_push()
+    line = fails(alone, f"127.0.0.1:{alone.port}", "--noreload")
+    assert "another push server" in line
+
+
+def test_a_renderer_that_can_not_start_says_why(alone):
+    line = fails(alone, "127.0.0.1:0", "--noreload", LIVE_URLS="tests.live.no_such_module")
+    assert "renderer can't start" in line
+    assert "no_such_module" in line
+
+
+@pytest.mark.parametrize("argument", ["nonsense", "127.0.0.1:99999", "127.0.0.1:"])
+def test_a_bad_address_is_named(alone, argument):
+    assert argument in fails(alone, argument, "--noreload")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_cleanly_and_takes_its_renderers_along(alone, number):
+    push = alone.start_push()
+    children = children_of(push.pid)
+    assert len(children) == 2
+    assert push.stop(number, timeout=4) == 0
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in children)
+    assert "Traceback" not in push.output
+
+
+def test_killed_it_leaves_no_renderers(alone):
+    push = alone.start_push()
+    children = children_of(push.pid)
+    push.stop(signal.SIGKILL)
+    for pid in children:
+        descriptor = None
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        import select
+
+        ended, _, _ = select.select([descriptor], [], [], 10)
+        os.close(descriptor)
+        assert ended
+
+
+def test_with_the_reloader_it_ends_cleanly_too(alone):
+    alone.environ["LIVE_DEBUG"] = "1"
+    push = Process([*MANAGE, "runserverpush", "127.0.0.1:0", "--notifier-port", "0"], alone.environ)
+    alone.push = push
+    push.wait_for("is ready")
+    assert push.stop(signal.SIGTERM, timeout=5) == 0
+    assert (alone.folder / "live.sqlite3.state").exists()
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(each) for each in file.read().split()]

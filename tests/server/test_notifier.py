@@ -1,0 +1,150 @@
+"""The notifier port: what is refused, how, and that nothing of it is applied."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from serverpush.protocol import Change, ModelInfo, Position
+from serverpush.server.notifier import MAX_BODY, Notifier
+
+MODELS = {
+    "shop.book": ModelInfo("shop.book", ("shop.book",), integer_key=True),
+    "shop.device": ModelInfo("shop.device", ("shop.device",), integer_key=False),
+}
+HEAD = Position(1, 1, "e")
+
+
+class Port:
+    """A notifier with what it accepted."""
+
+    def __init__(self):
+        self.accepted = []
+        self.gaps = []
+        self.health = {"status": "ok"}
+        self.notifier = Notifier(
+            key="secret", models=MODELS, accept=self.accept, health=lambda: self.health
+        )
+
+    def accept(self, changes, gap):
+        self.accepted.append(changes)
+        if gap:
+            self.gaps.append(gap)
+        return HEAD
+
+    def request(self, body, *, path="/notify", method="POST", key="secret", length=None):
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        environ = {
+            "REQUEST_METHOD": method,
+            "PATH_INFO": path,
+            "CONTENT_LENGTH": str(len(data) if length is None else length),
+            "wsgi.input": io.BytesIO(data),
+            "REMOTE_ADDR": "127.0.0.1",
+        }
+        if key is not None:
+            environ["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+        answered = []
+        body = b"".join(self.notifier(environ, lambda status, headers: answered.append(status)))
+        return int(answered[0].split()[0]), json.loads(body)
+
+
+@pytest.fixture
+def port():
+    return Port()
+
+
+def change(**fields):
+    return {"changes": [{"model": "shop.Book", "pk": 1, "action": "changed"} | fields]}
+
+
+def test_changes_are_accepted(port):
+    assert port.request(change()) == (202, {"accepted": 1, "position": str(HEAD)})
+    assert port.accepted == [[Change("shop.book", 1, "changed")]]
+
+
+def test_a_change_may_say_when_it_was_committed(port):
+    port.request(change(at=12.5))
+    assert port.accepted[0][0].at == 12.5
+
+
+@pytest.mark.parametrize("key", [None, "", "wrong", "sécret"])
+def test_without_the_key_nothing_is_applied(port, key):
+    status, answer = port.request(change(), key=key)
+    assert status == 401
+    assert "serverpush_key" in answer["error"]
+    assert port.accepted == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "named"),
+    [
+        (b"{", 400, "not JSON"),
+        (b"\xff\xfe", 400, "not JSON"),
+        (b"[" * 100_000, 400, "not JSON"),
+        ([], 400, "object"),
+        ({"changes": 1}, 400, "changes"),
+        ({}, 400, "changes"),
+        ({"changes": [], "more": 1}, 400, "batch, changes, gap"),
+        ({"changes": [1]}, 400, "changes[0]"),
+        ({"changes": [], "batch": 1}, 400, "batch"),
+        (change(pk=None), 400, "pk"),
+        (change(pk=True), 400, "pk"),
+        (change(pk=1.5), 400, "pk"),
+        (change(pk="abc"), 400, "'abc'"),
+        (change(model=5), 400, "model"),
+        (change(action="exploded"), 400, "'exploded'"),
+        (change(at="noon"), 400, "at"),
+        (change(extra=1), 400, "extra"),
+        (change(model="shop.Boot"), 404, "'shop.boot'"),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_is_applied(port, caplog, body, status, named):
+    got, answer = port.request(body)
+    assert (got, port.accepted) == (status, [])
+    assert named in answer["error"]
+    assert len(caplog.records) == 1
+
+
+def test_one_wrong_change_spoils_its_batch(port):
+    body = {"changes": [*change()["changes"], {"model": "shop.boot", "pk": 1}]}
+    status, answer = port.request(body)
+    assert (status, port.accepted) == (404, [])
+    assert "changes[1]" in answer["error"]
+
+
+def test_too_large_a_body_is_refused_unread(port):
+    status, answer = port.request(b"", length=MAX_BODY + 1)
+    assert (status, port.accepted) == (413, [])
+    assert str(MAX_BODY) in answer["error"]
+
+
+def test_a_batch_that_comes_again_is_not_applied_again(port):
+    body = {**change(), "batch": "one"}
+    assert port.request(body) == port.request(body)
+    assert len(port.accepted) == 1
+
+
+def test_a_gap_is_passed_on(port):
+    port.request({**change(), "gap": "overflow"})
+    assert port.gaps == ["overflow"]
+
+
+def test_keys_are_written_as_the_model_has_them(port):
+    port.request({"changes": [{"model": "shop.book", "pk": "7"}]})
+    port.request({"changes": [{"model": "shop.device", "pk": 7}]})
+    assert [each[0].pk for each in port.accepted] == [7, "7"]
+
+
+def test_health_needs_no_key_and_tells_trouble_by_its_status(port):
+    assert port.request(b"", path="/health", method="GET", key=None)[0] == 200
+    port.health = {"status": "renderers down"}
+    assert port.request(b"", path="/health", method="GET", key=None)[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"), [("/nothing", "POST", 404), ("/notify", "GET", 405)]
+)
+def test_other_paths_and_methods(port, path, method, status):
+    assert port.request(b"", path=path, method=method)[0] == status

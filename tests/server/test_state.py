@@ -1,0 +1,60 @@
+"""The state file: whole, private, used once."""
+
+from __future__ import annotations
+
+import stat
+
+from serverpush.protocol import Change, Gap
+from serverpush.server import state
+from serverpush.server.core.log import Log
+
+
+def log(epoch="one", now=1000.0):
+    return Log(epoch=epoch, now=now, size=100, seconds=300)
+
+
+def filled():
+    filled = log()
+    filled.append(Change("shop.book", 1, "changed", 1000.5), 1001)
+    filled.append(Gap("overflow"), 1002)
+    filled.append(Change("shop.device", "x", "deleted", 0), 1003)
+    return filled
+
+
+def test_the_next_start_continues_the_log(tmp_path):
+    before, after = filled(), log("two", 2000)
+    state.save(before, tmp_path / "deep" / "state.json")
+    assert state.load(after, tmp_path / "deep" / "state.json")
+    assert (after.head, after.floor, after.epoch) == (before.head, before.floor, "one")
+    assert after.since(after.floor) == before.since(before.floor)
+
+
+def test_it_is_used_once(tmp_path):
+    path = tmp_path / "state.json"
+    state.save(filled(), path)
+    assert state.load(log(), path)
+    assert not state.load(log(), path)
+
+
+def test_only_its_owner_may_read_it(tmp_path):
+    path = tmp_path / "state.json"
+    state.save(filled(), path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_damaged_one_is_named_and_set_aside(tmp_path, caplog):
+    path = tmp_path / "state.json"
+    state.save(filled(), path)
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]))
+    after = log("two", 2000)
+    assert not state.load(after, path)
+    assert after.epoch == "two"
+    assert not path.exists()
+    assert (tmp_path / "state.damaged").exists()
+    assert str(path) in caplog.text
+
+
+def test_a_folder_that_can_not_be_written_is_named(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    state.save(filled(), tmp_path / "file" / "state.json")
+    assert str(tmp_path / "file") in caplog.text
