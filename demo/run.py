@@ -43,19 +43,16 @@ def main():
         ]
         if wait_until_all_answer(addresses, children, stop):
             how = signal.SIGINT
-            say(f"\n  The demo is ready: http://localhost:{ports['PORT']}/    (Ctrl-C ends it)\n")
+            address = f"http://localhost:{ports['PORT']}/"
+            sys.stdout.write(f"\n  The demo is ready: {address}    (Ctrl-C ends it)\n\n")
+            sys.stdout.flush()
         while not stop.wait(0.2):
             check(children)
     except CannotRun as error:
-        say(str(error))
-        return 1
+        return str(error)
     finally:
         end(children.values(), how)
     return 0
-
-
-def say(text):
-    print(text, file=sys.stderr if text[0] != "\n" else sys.stdout, flush=True)
 
 
 def chosen_ports():
@@ -84,9 +81,8 @@ def is_free(port):
 
 
 def prepare_database():
-    command = [sys.executable, HERE / "manage.py", "migrate", "--verbosity", "0"]
-    if subprocess.run(command).returncode:
-        raise CannotRun("The demo's database could not be prepared.")
+    if start("migrate", "--verbosity", "0").wait():
+        raise CannotRun("The demo's database can't be prepared.")
 
 
 def start(*arguments):

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from django.conf import settings
 from django.http import parse_cookie
@@ -76,7 +77,7 @@ class Admissions:
         host = client.handshake.headers.get("host", "")
         origin = client.handshake.headers.get("origin", "")
         wanted = Page(
-            path=url,
+            path=unquote(url),
             query=query.removeprefix("?"),
             host=origin.partition("://")[2] or host,
             secure=origin.startswith("https:"),

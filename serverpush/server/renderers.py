@@ -51,6 +51,8 @@ class Renderer:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 env=environ,
+                # Ctrl-C is for the push server, which ends its renderers itself.
+                process_group=0,
             )
         self._stream = loop.Stream(ours)
 
@@ -67,13 +69,22 @@ class Renderer:
             raise RendererFailed(hello["error"])
 
     def ask(self, job: Job, timeout: float) -> Result | None:
-        """Do one job; None where the process died. Raises ``TimeoutError`` after ``timeout`` s."""
+        """Do one job; None where the process died, or speaks nonsense.
+
+        Raises ``TimeoutError`` after ``timeout`` seconds.
+        """
         try:
             self._stream.write(json.dumps(job.to_json()).encode())
         except OSError:
             return None
         frame = loop.wait_for(timeout, self._stream.read)
-        return None if frame is None else _result(job, json.loads(frame))
+        if frame is None:
+            return None
+        try:
+            return _result(job, json.loads(frame))
+        except (KeyError, TypeError, ValueError):
+            logger.error("renderer %d: %s", self.process.pid, frame[:200].decode(errors="replace"))
+            return None
 
     def end(self, *, kill: bool = False) -> None:
         """End the process: by closing its socket, or at once."""
@@ -235,7 +246,7 @@ class Pool:
             ticket.done.set()
         else:
             assert not isinstance(result, ResolveResult)
-            self._on_result(ticket, result)
+            loop.guard(self._on_result, ticket, result)
         self.wake()
 
     def _fail(self, ticket: Any, reason: str) -> None:
@@ -244,5 +255,5 @@ class Pool:
             ticket.result = ResolveResult(None, reason)
             ticket.done.set()
         else:
-            self._on_failed(ticket, reason)
+            loop.guard(self._on_failed, ticket, reason)
         self.wake()

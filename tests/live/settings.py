@@ -14,7 +14,11 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ["LIVE_DATABASE"],
-        "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
+        "OPTIONS": {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL",
+        },
     }
 }
 SERVERPUSH_PORT = int(os.environ.get("LIVE_PORT", "0"))

@@ -8,6 +8,8 @@ urlpatterns = [
     path("by-map/", views.by_map),
     path("by-function/", views.by_function),
     path("hello/", views.hello),
+    path("authors/", views.authors),
+    path("bench/<int:pk>/", views.bench),
     path("author/<int:pk>/", views.author),
     path("author/<int:pk>/save/", views.save_author),
     path("author/<int:pk>/roll-back/", views.roll_back),

@@ -1,6 +1,7 @@
 """The pages of the live test site; the first ones are the original README's."""
 
 import contextlib
+import os
 import time
 
 from django.contrib.auth import login, logout
@@ -74,6 +75,24 @@ def author_update(request, pk):
     return [{"name": "author", "model": Author, "params": {"pk": pk}, "data": ["name", "email"]}]
 
 
+def bench(request, pk):
+    """The page that the benchmarks watch."""
+    return HttpResponse("<!doctype html><title>bench</title><body>bench</body>")
+
+
+def bench_update(request, pk):
+    return [{"name": "bench", "model": Author, "params": {"pk": pk}, "data": ["name"]}]
+
+
+def authors(request):
+    """A page about every author."""
+    return HttpResponse("<!doctype html><title>authors</title><body>authors</body>")
+
+
+def authors_update(request):
+    return [{"name": "author", "model": Author, "data": ["name"]}]
+
+
 def books(request):
     """A list page whose serializer is its own view."""
     return render(request, "live/books.html", {"books": Book.objects.order_by("pk")})
@@ -115,7 +134,7 @@ def hangs(request, instance, data):
 
 def save_author(request, pk):
     Author.objects.update_or_create(pk=pk, defaults={"name": request.GET["name"]})
-    return HttpResponse("saved")
+    return HttpResponse("saved", headers={"X-Process": os.getpid()})
 
 
 def roll_back(request, pk):

@@ -6,6 +6,7 @@ from pathlib import Path
 from django import template
 from django.contrib.staticfiles import finders
 from django.utils.module_loading import import_string
+
 from pages.highlight import highlight
 
 register = template.Library()

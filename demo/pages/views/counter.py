@@ -3,6 +3,7 @@
 from django.db.models import F
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
+
 from pages.models import Counter
 
 

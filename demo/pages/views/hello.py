@@ -2,6 +2,7 @@
 
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
+
 from pages.forms import PersonForm
 from pages.models import Person
 

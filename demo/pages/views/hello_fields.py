@@ -1,6 +1,7 @@
 """A greeting that a field map keeps up to date."""
 
 from django.shortcuts import render
+
 from pages.models import Person
 
 

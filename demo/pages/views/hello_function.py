@@ -2,6 +2,7 @@
 
 from django.shortcuts import render
 from django.utils.html import format_html
+
 from pages.models import Person
 
 

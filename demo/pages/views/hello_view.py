@@ -3,6 +3,7 @@
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.html import format_html
+
 from pages.models import Person
 
 

@@ -1,6 +1,7 @@
 """The front page: a live glance at the others. Three models, one serializer: the view."""
 
 from django.shortcuts import render
+
 from pages.models import Counter, Person, Task
 
 

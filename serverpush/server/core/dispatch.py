@@ -163,8 +163,9 @@ class Dispatch:
         """Take the result of a job."""
         if isinstance(ticket, Asked):
             assert isinstance(result, MatchResult)
-            self._matched(ticket, result)
-            return []
+            if result.error:
+                return self._not_matched(ticket, result.error)
+            return self._matched(ticket, result)
         assert isinstance(result, RenderResult)
         return self._rendered(ticket, result)
 
@@ -178,7 +179,7 @@ class Dispatch:
 
     # Matching
 
-    def _matched(self, asked: Asked, result: MatchResult) -> None:
+    def _matched(self, asked: Asked, result: MatchResult) -> list[Action]:
         self._matchings.finish(asked)
         met = {each.number: each for each in self.index.met(asked.model, result)}
         if asked.live is not None:
@@ -186,6 +187,9 @@ class Dispatch:
             self._unsettled.release(asked.live.ticket)
         for missed in asked.missed:
             self._bring(missed, missed.watched.number in met)
+        # Who has a condition that the database could not decide can't be followed.
+        told = self.index.watchers_of(result.unknown)
+        return [Refresh(tuple(sorted(told)), "error")] if told else []
 
     def _settle(self, asked: Asked, step: Step, met: dict[int, Watched]) -> None:
         members = {each.number for each in self.index.members_of(asked.model, asked.pk)}

@@ -227,6 +227,11 @@ class Index:
                 conditions += those.values()
         return {id for each in conditions for id in each.watchers}
 
+    def watchers_of(self, numbers: Iterable[int]) -> set[str]:
+        """The connections that have any of these conditions."""
+        conditions = [self._by_number[each] for each in numbers if each in self._by_number]
+        return {id for each in conditions for id in each.watchers}
+
     def met(self, model: str, result: MatchResult) -> list[Watched]:
         """The conditions that an instance meets, by the database's answer."""
         if result.values is None:

@@ -11,6 +11,7 @@ from serverpush.protocol import (
     Condition,
     Gap,
     MatchJob,
+    MatchResult,
     ModelInfo,
     Position,
     RenderJob,
@@ -278,6 +279,25 @@ def test_where_matching_fails_everybody_who_may_be_affected_refreshes(world):
     world.do(world.dispatch.failed(ticket, "the renderer died"))
     assert (world.refreshes("a"), world.refreshes("b")) == (["error"], ["error"])
     assert world.refreshes("c") == []
+
+
+def test_an_error_of_the_database_is_not_taken_for_a_row_that_is_gone(world):
+    world.connect("a", world.page(where(shelf=1)))
+    world.save(1, title="uno")
+    ticket, _ = world.dispatch.next_job()
+    world.do(world.dispatch.answer(ticket, MatchResult(None, error="it is away")))
+    assert world.events("a") == []
+    assert world.refreshes("a") == ["error"]
+
+
+def test_a_condition_that_can_not_be_decided_refreshes_who_has_it(world):
+    world.connect("a", world.page(asking(shelf=1)))
+    world.connect("b", world.page(asking(shelf=2)))
+    world.save(1, title="uno")
+    ticket, job = world.dispatch.next_job()
+    undecided = frozenset({job.conditions[0][0]})
+    world.do(world.dispatch.answer(ticket, replace(world.execute(job), unknown=undecided)))
+    assert (world.refreshes("a"), world.refreshes("b")) == (["error"], [])
 
 
 def test_a_closed_connection_gets_nothing_and_keeps_nothing(world):

@@ -1,0 +1,29 @@
+"""``make bench``: run every measurement and write the table into the docs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from benchmarks import delivery, latency
+from benchmarks.site import machine
+
+PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "measurements.md"
+PLACE = re.compile(r"(<!-- figures:begin -->\n).*?(<!-- figures:end -->)", re.DOTALL)
+
+
+def main() -> None:
+    rows = []
+    for module in (latency, delivery):
+        print(f"{module.__name__}: {(module.__doc__ or '').splitlines()[0]}", flush=True)
+        for what, figure in module.measure():
+            print(f"  {what}: {figure}", flush=True)
+            rows.append(f"| {what} | {figure} |\n")
+    table = f"\nMeasured on {machine()}.\n\n| what | figure |\n|---|---|\n{''.join(rows)}\n"
+    text = PAGE.read_text()
+    PAGE.write_text(PLACE.sub(lambda found: found[1] + table + found[2], text))
+    print(f"written to {PAGE.relative_to(PAGE.parents[2])}")
+
+
+if __name__ == "__main__":
+    main()

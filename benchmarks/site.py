@@ -1,0 +1,72 @@
+"""The live test site's processes, for measuring."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.live.processes import Live
+
+
+@contextmanager
+def running() -> Iterator[Live]:
+    """A site with one author, a push server, and nothing else."""
+    with tempfile.TemporaryDirectory() as folder:
+        live = Live(Path(folder))
+        try:
+            live.manage("migrate", "--run-syncdb", "--verbosity", "0")
+            live.start_push()
+            live.start_site()
+            live.shell("from tests.project.models import Author; Author.objects.create(pk=1)")
+            yield live
+        finally:
+            live.stop()
+
+
+@contextmanager
+def saver(live: Live) -> Iterator[Saver]:
+    """A process of the project that saves when it is told to."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.saver"],
+        env=live.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Saver(process)
+    finally:
+        process.communicate()
+
+
+class Saver:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def save(self) -> float:
+        """Save the author; returns when, in seconds since the epoch, just before the commit."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("save\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time that a process has used, from ``/proc/PID/stat``."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    text = Path("/proc/cpuinfo").read_text()
+    found = re.search(r"model name\s*:\s*(.*)", text)
+    version = ".".join(map(str, sys.version_info[:3]))
+    return f"{os.cpu_count()} cores ({found[1] if found else 'unknown'}), Python {version}"
