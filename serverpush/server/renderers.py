@@ -55,11 +55,30 @@ class Renderer:
                 process_group=0,
             )
         self._stream = loop.Stream(ours)
+        self._frames: deque[bytes] = deque()
+        # Set when a frame has come, when the process is gone, and to wake who is idle.
+        self.stirred = loop.Event()
+        self.is_gone = False
+        self._reader = loop.spawn(self._read)
+
+    def _read(self) -> None:
+        while (frame := self._stream.read()) is not None:
+            self._frames.append(frame)
+            self.stirred.set()
+        self.is_gone = True
+        self.stirred.set()
+
+    def _next_frame(self) -> bytes | None:
+        """The next frame, None where the process is gone."""
+        while not self._frames and not self.is_gone:
+            self.stirred.clear()
+            self.stirred.wait()
+        return self._frames.popleft() if self._frames else None
 
     def wait_ready(self) -> None:
         """Wait for its first frame; raises ``RendererFailed`` with its own reason."""
         try:
-            frame = loop.wait_for(START_SECONDS, self._stream.read)
+            frame = loop.wait_for(START_SECONDS, self._next_frame)
         except TimeoutError:
             raise RendererFailed(f"it was not ready within {START_SECONDS} s") from None
         if frame is None:
@@ -77,7 +96,7 @@ class Renderer:
             self._stream.write(json.dumps(job.to_json()).encode())
         except OSError:
             return None
-        frame = loop.wait_for(timeout, self._stream.read)
+        frame = loop.wait_for(timeout, self._next_frame)
         if frame is None:
             return None
         try:
@@ -91,6 +110,7 @@ class Renderer:
         if kill:
             self.process.send_signal(signal.SIGKILL)
         self._stream.close()
+        self._reader.cancel()
         waited = 0.0
         while self.process.poll() is None:
             if waited > STOP_SECONDS:
@@ -142,7 +162,7 @@ class Pool:
         self._next_job = next_job
         self._on_result = on_result
         self._on_failed = on_failed
-        self._idle: deque[loop.Event] = deque()
+        self._idle: deque[Renderer] = deque()
         self._resolving: deque[_Resolving] = deque()
         self._resolvers = 0
         self._stopping = False
@@ -171,7 +191,7 @@ class Pool:
     def wake(self) -> None:
         """There is work: let idle renderers look for it."""
         while self._idle:
-            self._idle.popleft().set()
+            self._idle.popleft().stirred.set()
 
     def resolve(self, job: ResolveJob) -> ResolveResult:
         """Have a URL resolved; waits in a queue of its own."""
@@ -209,7 +229,12 @@ class Pool:
     ) -> tuple[Any, Job, int] | None:
         """Give a renderer jobs until it dies; returns the one to try again, if any."""
         while True:
-            ticket, job, attempt = unfinished or (*self._take(), 1)
+            if unfinished is None:
+                taken = self._take(renderer)
+                if taken is None:
+                    return None
+                unfinished = (*taken, 1)
+            ticket, job, attempt = unfinished
             unfinished = None
             try:
                 result = renderer.ask(job, self.timeout)
@@ -224,8 +249,9 @@ class Pool:
                 self._fail(ticket, f"its renderer died, {ATTEMPTS} times")
                 return None
 
-    def _take(self) -> tuple[Any, Job]:
-        while True:
+    def _take(self, renderer: Renderer) -> tuple[Any, Job] | None:
+        """Wait for a job for an idle renderer; None where it died meanwhile."""
+        while not renderer.is_gone:
             # Connections by URL never take the last renderer from the updates.
             if self._resolving and self._resolvers < max(1, self.count - 1):
                 self._resolvers += 1
@@ -234,9 +260,10 @@ class Pool:
             found = self._next_job()
             if found is not None:
                 return found
-            waiting = loop.Event()
-            self._idle.append(waiting)
-            waiting.wait()
+            self._idle.append(renderer)
+            renderer.stirred.clear()
+            renderer.stirred.wait()
+        return None
 
     def _answer(self, ticket: Any, result: Result) -> None:
         if isinstance(ticket, _Resolving):

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+from pathlib import Path
 
 from django.contrib.auth import login, logout
 from django.contrib.auth.models import User
@@ -127,8 +128,14 @@ def nan(request, instance, data):
 
 
 def hangs(request, instance, data):
+    """Hangs for a slow author; the first time for one who waits, saying who it is."""
     while instance.name == "slow":
         time.sleep(3600)
+    if instance.name.startswith("wait:"):
+        flag = Path(instance.name.removeprefix("wait:"))
+        if not flag.read_text():
+            flag.write_text(str(os.getpid()))
+            time.sleep(3600)
     return instance.name
 
 
