@@ -1,0 +1,116 @@
+"""The demo as ``make demo`` runs it, in two windows."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from contextlib import ExitStack
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.live.processes import ROOT, Process
+
+from .conftest import connected
+
+pytestmark = pytest.mark.browser
+
+
+def free_ports(count):
+    """Ports that are free now: the demo prints its address, so it has to be told its ports."""
+    with ExitStack() as stack:
+        socks = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for sock in socks:
+            sock.bind(("127.0.0.1", 0))
+        return [str(sock.getsockname()[1]) for sock in socks]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    ports = dict(zip(("PORT", "PUSH_PORT", "NOTIFIER_PORT"), free_ports(3), strict=True))
+    environ = {
+        **os.environ,
+        **ports,
+        "DEMO_DATABASE": str(folder / "demo.sqlite3"),
+        "XDG_STATE_HOME": str(folder / "state"),
+    }
+    # The tests' own settings are not the demo's.
+    del environ["DJANGO_SETTINGS_MODULE"]
+    process = Process([sys.executable, str(ROOT / "demo" / "run.py")], environ)
+    try:
+        process.wait_for("The demo is ready: http://localhost:")
+        yield f"http://localhost:{ports['PORT']}"
+    finally:
+        assert process.stop() == 0, process.output
+
+
+@pytest.fixture
+def two(demo, window):
+    """The same page in the windows of two visitors."""
+
+    def two(path, name=None):
+        one, other = window(f"{demo}{path}"), window(f"{demo}{path}")
+        if name:
+            one.goto(f"{demo}/login/?next={path}")
+            one.fill("#id_username", name)
+            one.fill("#id_password", "demo")
+            one.click("form.card button")
+            one.wait_for_url(f"{demo}{path}")
+            connected(one)
+        return one, other
+
+    return two
+
+
+def test_the_counter_in_two_windows(two):
+    one, other = two("/counter/")
+    before = int(one.inner_text("#count"))
+    one.click("text=+1")
+    for page in (one, other):
+        expect(page.locator("#count")).to_have_text(str(before + 1))
+    other.click("text=+1")
+    for page in (one, other):
+        expect(page.locator("#count")).to_have_text(str(before + 2))
+
+
+def test_hello_three_ways(two):
+    one, other = two("/hello/")
+    one.fill("#id_name", "Grace & co")
+    one.click("text=Say hello")
+    for page in (one, other):
+        for frame in page.locator("iframe").all():
+            expect(frame.content_frame.locator("body")).to_have_text("Hey, Grace & co!")
+
+
+def test_the_task_board_in_two_windows_one_logged_out(two):
+    one, other = two("/tasks/", "ada")
+    expect(other.locator("text=Log in to edit")).to_be_visible()
+    one.fill("#new-title", "Write a test")
+    one.click("#add button")
+    for page in (one, other):
+        expect(page.locator("#todo .task").last).to_contain_text("Write a test")
+    task = one.locator("#todo .task").last
+    task.locator("[aria-label*='to Doing']").click()
+    for page in (one, other):
+        expect(page.locator("#doing .task").last).to_contain_text("Write a test")
+        expect(page.locator("#todo")).not_to_contain_text("Write a test")
+    one.locator("#doing .task").last.locator(".delete").click()
+    for page in (one, other):
+        expect(page.locator("#doing")).not_to_contain_text("Write a test")
+    # What one may do is not pushed to the other.
+    expect(other.locator("text=Log in to edit")).to_be_visible()
+    assert other.locator("#add, .delete").count() == 0
+    assert one.locator("#add").count() == 1
+
+
+def test_what_is_being_typed_is_kept(two):
+    one, other = two("/tasks/", "grace")
+    other.close()
+    one.fill("#new-title", "half a ti")
+    title = one.locator(".task textarea").first
+    title.fill("A better title")
+    title.press("Enter")
+    expect(one.locator(".task").first.locator(".badge")).to_have_attribute("data-user", "grace")
+    assert one.input_value("#new-title") == "half a ti"
