@@ -43,7 +43,7 @@ def main():
         ]
         if wait_until_all_answer(addresses, children, stop):
             how = signal.SIGINT
-            address = f"http://localhost:{ports['PORT']}/"
+            address = f"http://127.0.0.1:{ports['PORT']}/"
             sys.stdout.write(f"\n  The demo is ready: {address}    (Ctrl-C ends it)\n\n")
             sys.stdout.flush()
         while not stop.wait(0.2):

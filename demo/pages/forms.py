@@ -7,12 +7,14 @@ class PersonForm(forms.ModelForm):
     class Meta:
         model = Person
         fields = ["name"]
+        error_messages = {"name": {"required": "Whom shall the pages greet?"}}
 
 
 class TitleForm(forms.ModelForm):
     class Meta:
         model = Task
         fields = ["title"]
+        error_messages = {"title": {"required": "A task needs a title."}}
 
 
 class ColumnForm(forms.ModelForm):

@@ -96,7 +96,7 @@ class HelloTest(TestCase):
 
     def test_name_is_required(self):
         response = self.client.post(reverse("rename"), {"name": " "})
-        self.assertContains(response, "This field is required", status_code=400)
+        self.assertContains(response, "Whom shall the pages greet?", status_code=400)
         assert Person.objects.get().name == "Ada"
 
 

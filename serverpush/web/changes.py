@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
@@ -110,11 +109,19 @@ def _report(changes: Iterable[_Told], using: str) -> None:
     connection = transaction.get_connection(using)
     for label, pk, action in changes:
         if connection.in_atomic_block:
-            connection.on_commit(functools.partial(_put, label, pk, action), robust=True)
+            connection.on_commit(_putting(label, pk, action), robust=True)
         else:
             # Committed already. Or autocommit is off, and Django never says when
             # a commit happens: too early costs a rendering, not at all a stale page.
             _put(label, pk, action)
+
+
+def _putting(label: str, pk: Any, action: ChangeAction) -> Callable[[], None]:
+    # No partial: Django asks a robust callback that failed for its qualified name.
+    def put() -> None:
+        _put(label, pk, action)
+
+    return put
 
 
 def _put(label: str, pk: Any, action: ChangeAction) -> None:

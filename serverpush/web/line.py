@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# A host name needs this codec. Were it imported by the first look-up, a process
+# that is forked in that moment would never have it.
+import encodings.idna  # noqa: F401
 import json
 import os
 from http.client import HTTPConnection, HTTPException

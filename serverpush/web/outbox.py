@@ -31,6 +31,7 @@ REST = 0.005
 FIRST_DELAY = 0.1
 LAST_DELAY = 2.0
 FLUSH_TIMEOUT = 1.5
+UNANSWERED = (OSError, HTTPException, ValueError, LookupError, ImproperlyConfigured)
 BUSY = frozenset({408, 425, 429})
 
 
@@ -224,7 +225,7 @@ class Outbox:
     def _attempt(self, batch: Batch) -> bool:
         try:
             status, error = self._line.post(batch.body)
-        except (OSError, HTTPException, ValueError, ImproperlyConfigured) as failure:
+        except UNANSWERED as failure:
             self._note_away(str(failure) or type(failure).__name__)
             return False
         if status >= 500 or status in BUSY:

@@ -91,6 +91,13 @@ def test_history_that_is_gone_refreshes_the_page(live, window):
     expect(page.locator("#name")).to_have_text("After the crash", timeout=20000)
 
 
+def test_the_timestamp_and_the_script_are_enough(live, window):
+    page = window(f"{live.url}/mark/1/?from=here")
+    assert page.locator("#serverpush-page").count() == 0
+    save(live, "By its address")
+    expect(page.locator("#name")).to_have_text("By its address")
+
+
 def test_a_list_keeps_focus_and_typed_input(live, window):
     page = window(f"{live.url}/books/")
     page.fill("#search", "du")

@@ -8,6 +8,7 @@ urlpatterns = [
     path("by-map/", views.by_map),
     path("by-function/", views.by_function),
     path("hello/", views.hello),
+    path("mark/<int:pk>/", views.mark),
     path("authors/", views.authors),
     path("bench/<int:pk>/", views.bench),
     path("author/<int:pk>/", views.author),

@@ -5,10 +5,11 @@ import os
 import time
 from pathlib import Path
 
+from django.conf import settings
 from django.contrib.auth import login, logout
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from tests.project.models import Author, Book
@@ -74,6 +75,16 @@ def author(request, pk):
 
 def author_update(request, pk):
     return [{"name": "author", "model": Author, "params": {"pk": pk}, "data": ["name", "email"]}]
+
+
+def mark(request, pk):
+    """A page with nothing but the timestamp and the script; streamed, so nothing is put in."""
+    context = {"author": get_object_or_404(Author, pk=pk), "port": settings.SERVERPUSH_PORT}
+    page = render(request, "live/mark.html", context).content
+    return StreamingHttpResponse([page])
+
+
+mark_update = author_update
 
 
 def bench(request, pk):

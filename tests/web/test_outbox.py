@@ -365,6 +365,14 @@ def run(source, port):
     )
 
 
+def start(source, port):
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT) + textwrap.dedent(source), str(port)],
+        stdin=subprocess.PIPE,
+        text=True,
+    )
+
+
 class TestProcesses:
     def test_the_last_change_before_a_process_ends_arrives(self, notifier):
         run("outbox.put(Change('project.book', 1))", notifier.port)
@@ -383,20 +391,45 @@ class TestProcesses:
         assert "3 changes were not reported" in ended.stderr
         assert "Traceback" not in ended.stderr
 
-    def test_parent_and_child_each_report_their_own_after_a_fork(self, notifier):
-        notifier.released.clear()
-        child = """
+    @pytest.mark.parametrize("delay", [0, 0.0005, 0.001, 0.002])
+    def test_parent_and_child_each_report_their_own_after_a_fork(self, notifier, delay):
+        """Wherever the sender is when the fork comes: looking up, connecting, waiting."""
+        child = f"""
+        import time
         outbox.put(Change('project.book', 1, 'created'))
-        while not outbox._sending: pass
+        time.sleep({delay})
         outbox.put(Change('project.book', 2, 'created'))
         pid = os.fork()
         outbox.put(Change('project.book', 100 if pid else 200, 'created'))
         if pid:
             os.waitpid(pid, 0)
         """
-        threading.Timer(0.2, notifier.released.set).start()
-        print("STDERR", run(child, notifier.port).stderr)
+        assert run(child, notifier.port).stderr == ""
         assert sorted(pk for _, pk, _ in notifier.changes(4)) == [1, 2, 100, 200]
+        assert notifier.batches.empty()
+
+    def test_a_fork_leaves_what_waits_to_the_parent(self, notifier):
+        """With the parent's batch unanswered and another change waiting behind it."""
+        notifier.released.clear()
+        child = """
+        outbox.put(Change('project.book', 1, 'created'))
+        sys.stdin.readline()
+        outbox.put(Change('project.book', 2, 'created'))
+        pid = os.fork()
+        if not pid:
+            outbox.put(Change('project.book', 200, 'created'))
+            sys.exit()
+        os.waitpid(pid, 0)
+        """
+        with start(child, notifier.port) as process:
+            first = notifier.next_batch()
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            second = notifier.next_batch()
+            notifier.released.set()
+            assert process.wait(10) == 0
+        assert [first["changes"][0]["pk"], second["changes"][0]["pk"]] == [1, 200]
+        assert notifier.changes(1) == [("project.book", 2, "created")]
         assert notifier.batches.empty()
         assert notifier.connections == 2
 
