@@ -51,6 +51,9 @@ _EXACT_FIELDS: frozenset[type[models.Field[Any, Any]]] = frozenset(
 _TEXT_FIELDS = frozenset({models.CharField, models.TextField, models.SlugField})
 _EXACT_TEXT_VENDORS = frozenset({"sqlite", "postgresql"})
 
+# What Django lets a relation be compared with an instance by.
+_INSTANCE_LOOKUPS = frozenset({"exact", "in", "gt", "gte", "lt", "lte"})
+
 _Decoder = Callable[[Any], Any]
 _DECODERS: dict[str, _Decoder] = {
     "datetime": parse_datetime,
@@ -74,7 +77,9 @@ def compile_condition(model: Model, params: Any) -> Condition:
     q = _as_q(params)
     try:
         model._default_manager.filter(q)
-    except (FieldError, TypeError, ValueError, ValidationError) as error:
+    except ValidationError as error:
+        raise InvalidUpdate("params", params, " ".join(error.messages)) from error
+    except (FieldError, TypeError, ValueError, ArithmeticError) as error:
         raise InvalidUpdate("params", params, str(error)) from error
     equal = _plain_equalities(model, q)
     if equal is not None:
@@ -96,12 +101,12 @@ def decode_q(text: str) -> Q:
 
 def encode_value(value: Any) -> Any:
     """A lookup's value as JSON; raises ``TypeError`` for what is no data."""
-    if value is None or isinstance(value, bool | int | str):
-        return str(value) if isinstance(value, enum.Enum) else value
-    if isinstance(value, Promise):
-        return str(value)
     if isinstance(value, enum.Enum):
         return encode_value(value.value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Promise):
+        return str(value)
     if isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):
             raise TypeError("a number that is finite")
@@ -166,10 +171,24 @@ def _encode_q(q: Q) -> list[Any]:
             children.append(_encode_q(child))
         elif isinstance(child, tuple):
             lookup, value = child
-            children.append({"k": lookup, "v": _encode_lookup(lookup, value)})
+            encoded = _encode_lookup(lookup, value)
+            children.append({"k": _by_key(lookup, value), "v": encoded})
         else:
             raise InvalidUpdate("params", child, "use lookups by keyword inside a Q")
     return [q.connector, int(q.negated), children]
+
+
+def _by_key(lookup: str, value: Any) -> str:
+    """A lookup that is given an instance, as one that is given its key.
+
+    A foreign key may refer by another field, which the key then is not.
+    """
+    values = value if isinstance(value, list | tuple | set | frozenset) else [value]
+    if not values or not all(isinstance(each, models.Model) for each in values):
+        return lookup
+    *path, last = lookup.split("__")
+    parts = [*path, "pk", last] if path and last in _INSTANCE_LOOKUPS else [*path, last, "pk"]
+    return "__".join(parts)
 
 
 def _encode_lookup(lookup: str, value: Any) -> Any:
@@ -207,10 +226,10 @@ def _plain_equalities(model: Model, q: Q) -> tuple[tuple[str, Any], ...] | None:
 def _plain_equality(model: Model, lookup: str, value: Any) -> tuple[str, Any] | None:
     name = lookup.removesuffix("__exact")
     field = _exact_field(model, name)
-    if field is None or isinstance(value, F):
+    if field is None or hasattr(value, "resolve_expression"):
         return None
     if isinstance(value, models.Model):
-        value = value.pk
+        value = getattr(value, field.target_field.attname)
     target = _target(field)
     encoded = encode_value(target.to_python(value))
     if isinstance(encoded, dict):

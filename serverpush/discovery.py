@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -41,13 +41,17 @@ def unwrap(view: View) -> View:
     return view
 
 
-@functools.lru_cache(maxsize=1024)
 def find(view: View) -> Found | None:
     """The update function of a URL's callback, or None where it has none.
 
     Looked for in the module where the view was defined: ``<name>_update``; for a
     class also its own method ``get_updates(self)``, which comes first.
     """
+    return _find(view) if isinstance(view, Hashable) else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _find(view: View) -> Found | None:
     target = unwrap(view)
     module = sys.modules.get(getattr(target, "__module__", "") or "")
     name = getattr(target, "__name__", type(target).__name__)
@@ -165,7 +169,8 @@ def object_argument(function: Any) -> str | None:
 def _routed_views(urlconf: Any) -> dict[View, View]:
     views: dict[View, View] = {}
     for pattern in _patterns(get_resolver(urlconf)):
-        views.setdefault(unwrap(pattern.callback), pattern.callback)
+        if isinstance(pattern.callback, Hashable):
+            views.setdefault(unwrap(pattern.callback), pattern.callback)
     return views
 
 

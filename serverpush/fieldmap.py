@@ -28,7 +28,7 @@ class FieldMap:
 
     @property
     def reads_request(self) -> bool:
-        return any(_root(each) == "request" for each in self.expressions.values())
+        return any("request" in _roots(each) for each in self.expressions.values())
 
     def render(self, instance: Any, request: Any, data: Any) -> tuple[dict[str, Any], list[str]]:
         """The values by key, and a sentence for each path that does not exist.
@@ -41,11 +41,11 @@ class FieldMap:
         for key, expression in self.expressions.items():
             try:
                 _check(expression, context)
-                values[key] = expression.resolve(context)
-            except VariableDoesNotExist as error:
+                # What _check lets pass is None, which is for the filters to see.
+                values[key] = expression.resolve(context, ignore_failures=True)
+            except VariableDoesNotExist:
                 values[key] = None
-                if not _ends_in_none(error):
-                    missing.append(f"{key!r}: {expression.token!r} does not exist on {instance!r}")
+                missing.append(f"{key!r}: {expression.token!r} does not exist on {instance!r}")
         return values, missing
 
 
@@ -71,21 +71,26 @@ def _expression(key: str, path: str) -> FilterExpression:
         expression = FilterExpression(path, parser)
     except TemplateSyntaxError as error:
         raise TemplateSyntaxError(f"{key!r}: {error}") from None
-    if isinstance(expression.var, Variable) and _root(expression) not in (*ROOTS, None):
+    if expression.var is None or not _roots(expression) <= set(ROOTS):
         raise ValueError(f"{key!r}: start with one of {', '.join(ROOTS)}, not {path!r}")
     return expression
 
 
-def _root(expression: FilterExpression) -> str | None:
-    variable = expression.var
-    lookups = variable.lookups if isinstance(variable, Variable) else None
-    return lookups[0] if lookups else None
+def _roots(expression: FilterExpression) -> set[str]:
+    """What an expression's variables begin with, those among filters' arguments too."""
+    arguments = [each for _, pairs in expression.filters for is_variable, each in pairs]
+    variables = [expression.var, *arguments]
+    return {each.lookups[0] for each in variables if isinstance(each, Variable) and each.lookups}
 
 
 def _check(expression: FilterExpression, context: Context) -> None:
     """Raise for a missing path, which ``FilterExpression`` would turn into a text."""
-    if isinstance(expression.var, Variable):
-        expression.var.resolve(context)
+    try:
+        if isinstance(expression.var, Variable):
+            expression.var.resolve(context)
+    except VariableDoesNotExist as error:
+        if not _ends_in_none(error):
+            raise
 
 
 def _ends_in_none(error: VariableDoesNotExist) -> bool:

@@ -58,5 +58,5 @@ def _verify(use: str, token: Any) -> Any:
         )
     except signing.SignatureExpired:
         raise TokenExpired() from None
-    except signing.BadSignature:
+    except (signing.BadSignature, UnicodeError):
         raise BadToken() from None

@@ -204,7 +204,7 @@ def _named(serializer: Any, module: ModuleType | None) -> Any:
 def _on(on: Any, serializer: Serializer) -> tuple[Any, ...]:
     if on is None:
         return PAGE_ACTIONS if serializer.kind == "view" else _DEFAULT_ON
-    chosen = [on] if isinstance(on, str) else list(on)
+    chosen = [on] if isinstance(on, str) or not isinstance(on, Iterable) else list(on)
     if not chosen or any(action not in PAGE_ACTIONS for action in chosen):
         raise InvalidUpdate("on", on, f"use one or more of {', '.join(PAGE_ACTIONS)}")
     return tuple(action for action in PAGE_ACTIONS if action in chosen)

@@ -8,21 +8,22 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import requests
 
 from serverpush import conf
 from tests.live.clients import Client, browse
-from tests.live.processes import ROOT, Process, wait_until
+from tests.live.processes import ROOT, Process
 
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
 CODE = sorted((ROOT / "serverpush").rglob("*.py"))
 
-FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```$", re.S | re.M)
+FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```$", re.S | re.M
+)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -82,7 +83,9 @@ def test_no_page_names_a_setting_that_does_not_exist(path):
 
 def test_every_check_is_documented():
     registered = set(re.findall(r'id="(serverpush\.[EW]\d+)"', source("checks.py")))
-    documented = re.findall(r"^## (serverpush\.[EW]\d+)", (REFERENCE / "checks.md").read_text(), re.M)
+    documented = re.findall(
+        r"^## (serverpush\.[EW]\d+)", (REFERENCE / "checks.md").read_text(), re.M
+    )
     assert registered
     assert set(documented) == registered
     assert len(documented) == len(registered)
@@ -289,7 +292,9 @@ def test_the_tutorials_task_list_works_as_it_stands_there(typed):
         client.event("serverpush:ready")
         project.save("From the shell")
         assert "☐</button> From the shell" in client.event("reload")[0]
-        form = {"csrfmiddlewaretoken": re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', html)[1]}
+        form = {
+            "csrfmiddlewaretoken": re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', html)[1]
+        }
         session.post(f"{project.url}/1/toggle/", data=form, timeout=20).raise_for_status()
         assert "☑</button> From the shell" in client.event("reload")[0]
     finally:

@@ -73,6 +73,7 @@ CSRF_COOKIE_NAME = "demo_csrf"
 # The hello page shows three small pages in frames.
 X_FRAME_OPTIONS = "SAMEORIGIN"
 
+TIME_ZONE = "UTC"
 USE_TZ = True
 
 LOGGING = {

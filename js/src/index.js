@@ -7,14 +7,18 @@ function install() {
   // An element with this id would be window.serverpush too.
   if (typeof window.serverpush?.on === "function") return;
   const client = new Client({ dataset: document.currentScript?.dataset });
-  const start = () => client.start();
+  const waiting = new AbortController();
+  const start = () => {
+    waiting.abort();
+    return client.start();
+  };
   window.serverpush = {
     version: VERSION,
     on: (name, fn) => client.events.on(name, fn),
     swap,
     start,
     stop() {
-      document.removeEventListener("DOMContentLoaded", start);
+      waiting.abort();
       client.stop();
     },
     get state() {
@@ -24,8 +28,18 @@ function install() {
       return client.state === "connected";
     },
   };
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start, { once: true });
-  else start();
+  if (isParsed()) start();
+  else {
+    // Deferred scripts that come after this one have handlers to bind first.
+    document.addEventListener("DOMContentLoaded", start, { signal: waiting.signal });
+    window.addEventListener("load", start, { signal: waiting.signal });
+  }
+}
+
+/** Whether DOMContentLoaded has come: in the state before "complete" it may have or not. */
+function isParsed() {
+  const [navigation] = performance.getEntriesByType?.("navigation") ?? [];
+  return document.readyState === "complete" || navigation?.domContentLoadedEventStart > 0;
 }
 
 install();

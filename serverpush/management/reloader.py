@@ -17,18 +17,24 @@ from django.utils import autoreload
 
 # What the child exits with when the code has changed (django.utils.autoreload).
 CHANGED = 3
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def run_with_reloader(main: Callable[..., None], *args: Any) -> None:
     """Run ``main(*args)`` in a thread of a child process, which begins anew with new code."""
     if os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true":
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        try:
-            autoreload.start_django(autoreload.get_reloader(), main, *args)
-        except KeyboardInterrupt:
-            sys.exit(0)
+        for number in _ENDING:
+            signal.signal(number, _leave)
+        autoreload.start_django(autoreload.get_reloader(), main, *args)
     else:
         sys.exit(_keep_child())
+
+
+def _leave(*_: Any) -> None:
+    # Ctrl-C reaches the child twice: by itself, and passed on by its parent.
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(0)
 
 
 def _keep_child() -> int:
@@ -36,8 +42,7 @@ def _keep_child() -> int:
     status = CHANGED
     while status == CHANGED:
         child = subprocess.Popen(autoreload.get_child_arguments(), env=environ)
-        signal.signal(signal.SIGTERM, lambda *_, child=child: child.terminate())
-        # Ctrl-C reaches the child by itself.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in _ENDING:
+            signal.signal(number, lambda *_, child=child: child.terminate())
         status = child.wait()
     return status

@@ -36,6 +36,7 @@ PLACEHOLDER = "<!--serverpush-scripts-->"
 RECORD_ID = "serverpush-page"
 SCRIPT = "serverpush/serverpush.js"
 DEFAULT_PORT = 8013
+ANY_PORT = 0
 
 _WITHOUT_PAGE = frozenset({204, 205, 206})
 _DOCUMENT = re.compile(rb"<(?:!doctype|html|body)\b", re.IGNORECASE)
@@ -43,13 +44,12 @@ _DOCUMENT = re.compile(rb"<(?:!doctype|html|body)\b", re.IGNORECASE)
 
 def mark_time(request: HttpRequest) -> None:
     """Note when a request came in, before anything is read for its page."""
-    # Down to the millisecond: rounded up it would be later than the first read.
-    request.serverpush_time = math.floor(time.time() * 1000) / 1000  # type: ignore[attr-defined]
+    request.serverpush_time = _now()  # type: ignore[attr-defined]
 
 
 def generated_timestamp(request: HttpRequest | None) -> str:
     """When a request came in, in seconds since the epoch, as text."""
-    return _timestamp(getattr(request, "serverpush_time", None) or time.time())
+    return _timestamp(getattr(request, "serverpush_time", None) or _now())
 
 
 def concerns(request: HttpRequest, response: HttpResponseBase) -> bool:
@@ -74,10 +74,9 @@ def finish(request: HttpRequest, response: Any) -> Any:
         place = _place(content, is_live)
         if place is None:
             return response
-        record = _record(request, response) if is_live else SafeString()
-        if record or place.is_chosen:
-            elements = (record + _script(request)).encode()
-            content = place.before + elements + place.after
+        elements = _elements(request, response, is_live, place.is_chosen)
+        if elements:
+            content = place.before + elements.encode() + place.after
             _replace(response, _from_utf8(content, response.charset))
     except (LookupError, UnicodeError):
         # A charset that does not fit the content: not ours to repair.
@@ -108,19 +107,27 @@ def _is_live(request: HttpRequest, response: HttpResponseBase) -> bool:
     )
 
 
-def _record(request: HttpRequest, response: HttpResponseBase) -> SafeString:
-    """The page record's element; empty where the page is not live."""
+def _elements(
+    request: HttpRequest, response: HttpResponseBase, is_live: bool, is_chosen: bool
+) -> SafeString:
+    """Record and script; the script alone where the author asks for it on other pages."""
+    record = script = SafeString()
     try:
-        page = _page(request, response)
-        if page is None:
-            return SafeString()
-        value = {"server": _server(page), "page": sign_page(page), "since": _timestamp(page.time)}
-        return json_script(value, RECORD_ID)
+        if is_chosen:
+            script = _script(request)
+        page = _page(request, response) if is_live else None
+        if page is not None:
+            record, script = _record(page), _script(request)
     except Exception as error:
         if settings.DEBUG:
             raise
         _log_once(request, error)
-        return SafeString()
+    return record + script
+
+
+def _record(page: Page) -> SafeString:
+    value = {"server": _server(page), "page": sign_page(page), "since": _timestamp(page.time)}
+    return json_script(value, RECORD_ID)
 
 
 def _page(request: HttpRequest, response: HttpResponseBase) -> Page | None:
@@ -147,6 +154,11 @@ def _age(response: HttpResponseBase) -> int:
         return 0
 
 
+def _now() -> float:
+    # Down to the millisecond: rounded up it would be later than the first read.
+    return math.floor(time.time() * 1000) / 1000
+
+
 def _timestamp(seconds: float) -> str:
     return f"{seconds:.3f}"
 
@@ -155,7 +167,7 @@ def _server(page: Page) -> str | None:
     """The address for the page to connect to; None for its own host and the default port."""
     if config().url is not None:
         return config().url
-    if config().port == DEFAULT_PORT:
+    if config().port in (DEFAULT_PORT, ANY_PORT):
         return None
     host = re.sub(r":\d+$", "", page.host)
     return f"{'https' if page.secure else 'http'}://{host}:{config().port}"

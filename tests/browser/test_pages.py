@@ -98,6 +98,21 @@ def test_the_timestamp_and_the_script_are_enough(live, window):
     expect(page.locator("#name")).to_have_text("By its address")
 
 
+def test_it_waits_for_the_deferred_scripts_that_bind_handlers(live, window):
+    page = window("about:blank", wait=False)
+    held = []
+    page.route("**/later.js", lambda route: held.append(route))
+    page.goto(f"{live.url}/deferred/1/", wait_until="commit")
+    page.wait_for_function("window.serverpush")
+    assert page.evaluate("document.documentElement.dataset.serverpush") is None
+    save(live, "Deferred")
+    while not held:
+        page.wait_for_timeout(20)
+    script = "serverpush.on('author', (data) => document.querySelector('h1').append(data.name))"
+    held[0].fulfill(body=script, content_type="text/javascript")
+    expect(page.locator("#name")).to_contain_text("Deferred")
+
+
 def test_a_list_keeps_focus_and_typed_input(live, window):
     page = window(f"{live.url}/books/")
     page.fill("#search", "du")

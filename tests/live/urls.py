@@ -9,6 +9,7 @@ urlpatterns = [
     path("by-function/", views.by_function),
     path("hello/", views.hello),
     path("mark/<int:pk>/", views.mark),
+    path("deferred/<int:pk>/", views.deferred),
     path("authors/", views.authors),
     path("bench/<int:pk>/", views.bench),
     path("author/<int:pk>/", views.author),

@@ -77,6 +77,14 @@ def author_update(request, pk):
     return [{"name": "author", "model": Author, "params": {"pk": pk}, "data": ["name", "email"]}]
 
 
+def deferred(request, pk):
+    """A page whose own script is deferred, and comes after ours."""
+    return render(request, "live/deferred.html", {"author": get_object_or_404(Author, pk=pk)})
+
+
+deferred_update = author_update
+
+
 def mark(request, pk):
     """A page with nothing but the timestamp and the script; streamed, so nothing is put in."""
     context = {"author": get_object_or_404(Author, pk=pk), "port": settings.SERVERPUSH_PORT}

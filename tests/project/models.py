@@ -56,7 +56,7 @@ class Note(models.Model):
     hidden = models.BooleanField(default=False)
 
     objects = VisibleManager()
-    everything = models.Manager()
+    everything = models.Manager()  # noqa: DJ012 - the first is the default one
 
 
 class Edition(models.Model):

@@ -165,7 +165,7 @@ class TestTransactions:
             Author.objects.create(name="Jane")
             with rolled_back():
                 Author.objects.create(name="Emily")
-            assert len(reported) == 1
+        assert len(reported) == 1
 
     def test_a_failing_callback_of_someone_else_does_not_stop_it(self, reported):
         def fail():
@@ -299,14 +299,9 @@ class TestManyToMany:
         club.tags.remove(tags[2])
         club.tags.add(tags[2])
         club.tags.clear()
-        assert (
-            reported
-            == [
-                ("project.club", club.pk, "changed"),
-                ("project.tag", tags[2].pk, "changed"),
-            ]
-            * 4
-        )
+        found = [each for each in reported if each[0] != "project.membership"]
+        once = [("project.club", club.pk, "changed"), ("project.tag", tags[2].pk, "changed")]
+        assert found == once * 4
 
     def test_a_through_model_of_ones_own_is_a_model(self, reported, tags):
         club = Club.objects.create(name="Readers")
@@ -491,6 +486,6 @@ class TestPingNotifier:
 
 def test_a_save_arrives(notifier):
     user = User.objects.create_user("ann")
-    while notifier.changes(1) != [("auth.user", user.pk, "created")]:
+    while ("auth.user", user.pk, "created") not in notifier.changes(1):
         # Content types, say, which the test database makes itself.
         continue

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from serverpush import labels
@@ -43,7 +44,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             chosen = _chosen(config(), options)
-        except ValueError as error:
+        except (ImproperlyConfigured, ValueError) as error:
             raise CommandError(str(error)) from None
         if settings.DEBUG and not options["noreload"]:
             run_with_reloader(self._serve_in_thread, chosen)

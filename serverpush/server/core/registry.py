@@ -71,6 +71,10 @@ class Connection:
         """
         return at <= self.page.recorded + self.margin
 
+    def shares(self, dependency: Dependency) -> bool:
+        """May a rendering be shared with connections that are not this one's equals?"""
+        return dependency.vary is not None or not dependency.serializer.reads_request
+
     def group(self, dependency: Dependency) -> Group:
         """What a rendering depends on beside its instance: equal groups share it."""
         page = self.page

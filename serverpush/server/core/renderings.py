@@ -9,7 +9,7 @@ from serverpush.server.core.owed import Owed
 from serverpush.server.core.registry import Connection, Group
 
 RenderKey = tuple[str, str, Serializer, str, Key | None, Group]
-_Places = dict[tuple[str, int], Owed]
+_Places = dict[tuple[Connection, int], Owed]
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class Renderings:
             owed.connection.group(owed.dependency),
         )
         rendering = self._renderings.setdefault(key, _Rendering())
-        where = (owed.connection.id, owed.place)
+        where = (owed.connection, owed.place)
         waiting = rendering.present.pop(where, None) or rendering.absent.pop(where, None)
         if waiting is not None:
             waiting.fold(owed, same_instance=pk is not None)

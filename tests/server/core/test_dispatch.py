@@ -103,11 +103,12 @@ def test_created_and_deleted_before_anything_was_sent(world):
     assert world.events("a") == []
 
 
-def test_a_creation_reported_late_does_not_hide_the_deletion(world):
+@pytest.mark.parametrize("says_when", [True, False])
+def test_a_creation_reported_late_does_not_hide_the_deletion(world, says_when):
     world.rows[3] = {"pk": 3}
     committed = world.now
     world.connect("a", world.page(ANY))
-    world.report(3, "created", at=committed)
+    world.report(3, "created", at=committed if says_when else 0)
     world.delete(3)
     world.work()
     assert world.events("a") == [("removed", 3, {"pk": 3})]
@@ -256,10 +257,12 @@ def test_a_refused_visitor_is_told_to_refresh(world):
     assert world.refreshes("a") == ["access"]
 
 
-def test_one_refused_of_those_who_share_does_not_cost_the_others(world):
-    serializer = Serializer("function", "shop.views:serialize")
+@pytest.mark.parametrize(
+    "options", [{"serializer": Serializer("function", "shop.views:serialize"), "vary": "[]"}, {}]
+)
+def test_one_refused_of_those_who_share_does_not_cost_the_others(world, options):
     for id in ("a", "b", "c"):
-        world.connect(id, world.page(where(pk=1), serializer=serializer, vary="[]"))
+        world.connect(id, world.page(where(pk=1), **options))
     world.renders["book"] = RenderResult("refused")
     world.save(1, title="uno")
     ticket, job = world.dispatch.next_job()
@@ -415,6 +418,50 @@ def test_a_change_that_the_client_was_told_of_is_not_replayed(world):
     world.connect("a", page, since=since)
     world.work()
     assert world.events("a") == []
+
+
+@pytest.mark.parametrize("condition", [where(shelf=2), asking(shelf=2)])
+def test_what_came_to_match_before_a_reconnect_is_a_member_after_it(world, condition):
+    page = world.page(condition)
+    world.save(1, shelf=2)
+    told = world.log.head
+    world.connect("a", page, since=told)
+    world.work()
+    world.save(1, title="uno")
+    world.work()
+    assert [(action, pk) for action, pk, _ in world.events("a")] == [("changed", 1)]
+
+
+def test_what_changed_again_while_away_goes_by_the_changes_own_action(world):
+    page = world.page(asking(shelf=2))
+    world.save(1, shelf=2)
+    told = world.log.head
+    world.save(1, title="uno")
+    world.connect("a", page, since=told)
+    world.work()
+    assert [(action, pk) for action, pk, _ in world.events("a")] == [("changed", 1)]
+
+
+def test_an_answer_says_nothing_of_conditions_that_are_newer(world):
+    world.connect("a", world.page(asking(shelf=3)))
+    world.save(1, title="uno")
+    ticket, job = world.dispatch.next_job()
+    answer = world.execute(job)
+    world.connect("b", world.page(asking(shelf=1)))
+    world.do(world.dispatch.answer(ticket, answer))
+    world.work()
+    assert world.events("b") == []
+
+
+def test_a_row_deleted_while_its_page_was_rendered_is_removed(world):
+    """The view still read it; when the page's instances were listed, it was gone."""
+    committed = world.now
+    row = world.rows.pop(1)
+    page = world.page(asking(shelf=row["shelf"]))
+    world.connect("a", page)
+    world.report(1, "deleted", at=committed)
+    world.work()
+    assert world.events("a") == [("removed", 1, {"pk": 1})]
 
 
 def test_history_that_is_gone_is_a_refresh():

@@ -30,8 +30,9 @@ class Client:
     id: str
     page: Page
     visitor: Visitor
-    # For each update of the page, the rows that it shows.
-    shown: list[dict[int, Any]]
+    # For each update of the page, the rows that it shows; of a view, all at once.
+    shown: list[Any]
+    is_view: bool = False
     since: Position | None = None
     applied: set[str] = field(default_factory=set)
     connected: bool = False
@@ -101,23 +102,35 @@ class Pages(RuleBasedStateMachine):
             }
         )
 
+    @rule()
+    def request_view(self) -> None:
+        self.world.tick()
+        view = {"time": self.world.now, "shown": self.world.shown()}
+        self.world.tick()
+        self.rendering.append(view)
+
     @precondition(lambda self: self.rendering)
     @rule(connect=st.booleans())
     def rendered(self, connect: bool) -> None:
         view = self.rendering.pop(0)
         self.world.tick()
-        dependencies = tuple(
-            dependency(
-                condition,
-                serializer=view["serializer"],
-                keys=self.world.keys(condition) if view["listed"] else None,
+        is_view = "conditions" not in view
+        dependencies = (
+            self.world.followed()
+            if is_view
+            else tuple(
+                dependency(
+                    condition,
+                    serializer=view["serializer"],
+                    keys=self.world.keys(condition) if view["listed"] else None,
+                )
+                for condition in view.get("conditions", ())
             )
-            for condition in view["conditions"]
         )
         page = Page("/", time=view["time"], recorded=self.world.now, dependencies=dependencies)
         self.count += 1
         visitor = Visitor(cookie=f"sessionid={self.count % 2}")
-        client = Client(f"client {self.count}", page, visitor, view["shown"])
+        client = Client(f"client {self.count}", page, visitor, view["shown"], is_view)
         self.clients.append(client)
         if connect:
             self.connect(client)
@@ -199,6 +212,8 @@ class Pages(RuleBasedStateMachine):
             client.refreshed = True
             return
         meta = action.meta
+        if action.page is not None:
+            client.page = action.page
         if meta["id"] not in client.applied:
             client.applied.add(meta["id"])
             self.show(client, action)
@@ -206,6 +221,9 @@ class Pages(RuleBasedStateMachine):
         client.since = max(client.since or safe, safe)
 
     def show(self, client: Client, action: Send) -> None:
+        if client.is_view:
+            client.shown = json.loads(action.payload)
+            return
         place = int(action.meta["id"].partition(".")[2] or 0)
         pk = action.meta["pk"]
         if action.meta["action"] == "removed":
@@ -240,6 +258,9 @@ class Pages(RuleBasedStateMachine):
         assert len(self.world.dispatch.index) == 0
 
     def check(self, client: Client) -> None:
+        if client.is_view:
+            assert client.shown == self.world.shown(), client.id
+            return
         for place, each in enumerate(client.page.dependencies):
             expected = {
                 pk: row for pk, row in self.world.rows.items() if meets(row, each.condition)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from serverpush.protocol import (
@@ -26,6 +26,7 @@ from serverpush.server.core.log import Log
 
 EVERY = ("added", "changed", "removed")
 FIELDS = Serializer("fields", reads_request=False)
+FOLLOWING = Serializer("view", "shop.views:following", reads_object=False)
 MODELS = {
     "shop.book": ModelInfo("shop.book", ("shop.book",), True),
     "shop.pen": ModelInfo("shop.pen", ("shop.pen",), True),
@@ -152,12 +153,35 @@ class World:
             ]
             return MatchResult({name: row.get(name) for name in job.fields}, frozenset(met))
         assert isinstance(job, RenderJob)
+        if job.serializer == FOLLOWING:
+            return self.follow(job)
         if job.name in self.renders:
             return self.renders[job.name]
         row = self.rows.get(job.pk) if job.present else {"pk": job.pk}  # type: ignore[call-overload]
         if row is None:
             return RenderResult("gone")
         return RenderResult("done", json.dumps(row))
+
+    # A view that shows row 1 and the row that row 1's shelf names
+
+    def shown(self) -> list[Any]:
+        first = self.rows.get(1)
+        return [first, self.rows.get(first["shelf"]) if first else None]
+
+    def followed(self) -> tuple[Dependency, ...]:
+        """What the view depends on: another row when row 1 names another."""
+        keys = {1} | ({self.rows[1]["shelf"]} if 1 in self.rows else set())
+        return tuple(
+            dependency(where(pk=key), name="page", serializer=FOLLOWING) for key in sorted(keys)
+        )
+
+    def follow(self, job: RenderJob) -> RenderResult:
+        self.tick()
+        time = self.now
+        payload = json.dumps(self.shown())
+        self.tick()
+        page = replace(job.page, time=time, recorded=self.now, dependencies=self.followed())
+        return RenderResult("done", payload, page=page)
 
     def count(self, kind: type) -> int:
         return sum(isinstance(job, kind) for job in self.jobs)
