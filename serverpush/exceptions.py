@@ -93,6 +93,30 @@ class WriteRefused(ServerPushError):
         )
 
 
+class PageTooLarge(ServerPushError):
+    """A page's updates do not fit into its token.
+
+    Arguments:
+        path: the page's.
+        size: bytes that the token would have.
+        limit: bytes that it may have.
+        updates: how many updates the page has.
+    """
+
+    def __init__(self, path: str, size: int, limit: int, updates: int) -> None:
+        super().__init__(path, size, limit, updates)
+        self.path = path
+        self.size = size
+        self.limit = limit
+        self.updates = updates
+
+    def __str__(self) -> str:
+        return (
+            f"the {self.updates} updates of {self.path} make a token of {self.size} bytes, and "
+            f"{self.limit} is the most: use fewer updates, or shorter params and data"
+        )
+
+
 class BadToken(ServerPushError):
     """A token that was not signed by this project, or not for this use."""
 

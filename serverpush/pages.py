@@ -24,7 +24,7 @@ from serverpush.conf import config
 from serverpush.exceptions import InvalidUpdate, UpdateFailed
 from serverpush.protocol import Dependency, Page
 from serverpush.tokens import session_hash
-from serverpush.updates import compile_updates
+from serverpush.updates import compile_updates, fitting
 
 View = Callable[..., Any]
 
@@ -63,7 +63,7 @@ def collect(
         else:
             result = _called(path, function, request)
         dependencies += _compiled(result, path, sys.modules.get(function.__module__), target)
-    return dependencies
+    return fitting(dependencies)
 
 
 def build_page(

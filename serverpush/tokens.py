@@ -9,16 +9,24 @@ from django.core import signing
 from django.utils.crypto import salted_hmac
 
 from serverpush.conf import config
-from serverpush.exceptions import BadToken, TokenExpired
+from serverpush.exceptions import BadToken, PageTooLarge, TokenExpired
 from serverpush.protocol import Page
 
 # A token made before a change of the page's JSON must not be misread after it.
 PAGE_VERSION = 1
+# The push server accepts messages of 16 KiB, in which the token is not alone.
+MAX_TOKEN = 15 * 1024
 
 
 def sign_page(page: Page) -> str:
-    """The page record's token: readable by its holder, not changeable."""
-    return _sign("page", [PAGE_VERSION, page.to_json()])
+    """The page record's token: readable by its holder, not changeable.
+
+    Raises ``PageTooLarge`` where the push server would not accept it.
+    """
+    token = _sign("page", [PAGE_VERSION, page.to_json()])
+    if len(token) > MAX_TOKEN:
+        raise PageTooLarge(page.path, len(token), MAX_TOKEN, len(page.dependencies))
+    return token
 
 
 def verify_page(token: Any) -> Page:

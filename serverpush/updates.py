@@ -37,9 +37,9 @@ RESERVED = frozenset(
     }
 )
 MAX_KEYS = 1000
-# Bytes that the listed keys of one update may take in the page's token; the
-# push server accepts 16 KiB in all.
-MAX_KEYS_SIZE = 4096
+# Bytes that a page's listed keys may take in its token: the push server accepts
+# 16 KiB in all, and keys hardly shrink.
+MAX_KEYS_SIZE = 6144
 
 _DEFAULT_ON = ("added", "changed")
 
@@ -226,5 +226,19 @@ def _matching_keys(model: Model, condition: Condition) -> tuple[Key, ...] | None
     keys = list(found.values_list("pk", flat=True).distinct()[: MAX_KEYS + 1])
     if len(keys) > MAX_KEYS:
         return None
-    listed = tuple(key_of(key) for key in keys)
-    return listed if len(dump(listed)) <= MAX_KEYS_SIZE else None
+    return tuple(key_of(key) for key in keys)
+
+
+def fitting(dependencies: tuple[Dependency, ...]) -> tuple[Dependency, ...]:
+    """A page's dependencies with no more keys listed than its token can carry.
+
+    The longest lists go first: an update without one is still matched, and tells
+    what moved in from what changed by the change's own action.
+    """
+    sizes = [len(dump(each.keys)) for each in dependencies]
+    fitted = list(dependencies)
+    while sum(sizes) > MAX_KEYS_SIZE:
+        longest = sizes.index(max(sizes))
+        fitted[longest] = dataclasses.replace(fitted[longest], keys=None)
+        sizes[longest] = 0
+    return tuple(fitted)

@@ -1,7 +1,9 @@
 """What an update function may return, and what is said of everything else."""
 
+import dataclasses
 import datetime as dt
 import functools
+import uuid
 from decimal import Decimal
 
 import pytest
@@ -10,9 +12,10 @@ from django.db.models import Q
 
 from serverpush import Update
 from serverpush.conditions import condition_q
-from serverpush.exceptions import InvalidUpdate
-from serverpush.protocol import Condition, Serializer
-from serverpush.updates import MAX_KEYS, compile_update, compile_updates
+from serverpush.exceptions import InvalidUpdate, PageTooLarge
+from serverpush.protocol import Condition, Page, Serializer
+from serverpush.tokens import sign_page
+from serverpush.updates import MAX_KEYS, compile_update, compile_updates, fitting
 from tests.project import views
 from tests.project.models import Author, Book, Device, Note
 
@@ -295,3 +298,30 @@ class TestBadInput:
     def test_one_entry_alone(self):
         with pytest.raises(InvalidUpdate, match=r"^the update function, 'name'"):
             compile_update({"name": "", "model": Book})
+
+
+class TestFitting:
+    def dependencies(self, *counts):
+        made = one(params={"stock": 1})
+        return tuple(
+            dataclasses.replace(made, keys=tuple(str(uuid.uuid4()) for _ in range(count)))
+            for count in counts
+        )
+
+    def test_what_fits_is_left_alone(self):
+        dependencies = self.dependencies(10, 20)
+        assert fitting(dependencies) == dependencies
+
+    def test_the_longest_lists_go_first(self):
+        fitted = fitting(self.dependencies(10, 900, 20, 100, 90))
+        assert [each.keys and len(each.keys) for each in fitted] == [10, None, 20, None, 90]
+
+    def test_what_fits_can_be_signed(self):
+        fitted = fitting(self.dependencies(*[100] * 20))
+        assert sign_page(Page(path="/", dependencies=fitted))
+
+    def test_a_page_with_too_many_updates_says_so(self):
+        made = one(params={"stock": 1})
+        many = tuple(dataclasses.replace(made, name=uuid.uuid4().hex) for _ in range(1000))
+        with pytest.raises(PageTooLarge, match=r"the 1000 updates of /shop/ make a token of \d+"):
+            sign_page(Page(path="/shop/", dependencies=many))

@@ -13,7 +13,7 @@ from typing import Any
 
 from serverpush import tokens
 from serverpush.conf import Config
-from serverpush.exceptions import CannotStart, RendererFailed
+from serverpush.exceptions import CannotStart, PageTooLarge, RendererFailed
 from serverpush.protocol import Change, Gap, ModelInfo, Position, dump
 from serverpush.server import origins, state
 from serverpush.server.admission import Admission, Admissions
@@ -206,7 +206,10 @@ class PushServer:
         meta = send.meta
         if send.page is not None:
             # The page's dependencies are new: this is what it reconnects with.
-            meta = {**meta, "page": tokens.sign_page(send.page)}
+            try:
+                meta = {**meta, "page": tokens.sign_page(send.page)}
+            except PageTooLarge as error:
+                logger.error("%s; it will come back with its first ones", error)
         frame = Frame.event(send.name, send.payload, json.dumps(meta, separators=(",", ":")))
         self.transport.send(self._clients(send.connections), frame)
 
