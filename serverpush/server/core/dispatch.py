@@ -303,7 +303,7 @@ class Dispatch:
         """Tell who was refused; where others shared the rendering, ask for one of them."""
         told = set()
         for each in owed:
-            if each.connection is lead or not each.connection.shares(each.dependency):
+            if each.connection is lead or each.dependency.vary is None:
                 each.release()
                 told.add(each.connection.id)
             else:

@@ -71,17 +71,15 @@ class Connection:
         """
         return at <= self.page.recorded + self.margin
 
-    def shares(self, dependency: Dependency) -> bool:
-        """May a rendering be shared with connections that are not this one's equals?"""
-        return dependency.vary is not None or not dependency.serializer.reads_request
-
     def group(self, dependency: Dependency) -> Group:
         """What a rendering depends on beside its instance: equal groups share it."""
         page = self.page
         if dependency.vary is not None:
             return ("vary", dependency.vary, page.language, page.zone)
         if not dependency.serializer.reads_request:
-            return ("all", page.language, page.zone)
+            # A page for one session is not for others to get, whatever is on it:
+            # each rendering is where access is checked.
+            return ("all", page.language, page.zone, page.session, page.user)
         if self._own is None:
             self._own = (
                 "own",
