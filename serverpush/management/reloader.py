@@ -31,9 +31,10 @@ def run_with_reloader(main: Callable[..., None], *args: Any) -> None:
 
 
 def _leave(*_: Any) -> None:
-    # Ctrl-C reaches the child twice: by itself, and passed on by its parent.
+    # Ctrl-C reaches the child twice: by itself, and passed on by its parent. No SIG_IGN:
+    # Python complains of a signal that comes while it is being set.
     for number in _ENDING:
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, lambda *_: None)
     sys.exit(0)
 
 

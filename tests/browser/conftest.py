@@ -21,7 +21,9 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: Playwright keeps an event loop running in this thread, in
+# which neither Django's ORM nor asyncio.run() would work.
+@pytest.fixture(scope="module")
 def chromium():
     found = os.environ.get("CHROMIUM") or shutil.which("chromium")
     assert found, "install Debian's package chromium, or set CHROMIUM to a browser's path"

@@ -40,8 +40,7 @@ def demo(tmp_path_factory):
     del environ["DJANGO_SETTINGS_MODULE"]
     process = Process([sys.executable, str(ROOT / "demo" / "run.py")], environ)
     try:
-        process.wait_for("The demo is ready: http://localhost:")
-        yield f"http://localhost:{ports['PORT']}"
+        yield process.wait_for(r"The demo is ready: (http://[^/]+)/")[1]
     finally:
         assert process.stop() == 0, process.output
 

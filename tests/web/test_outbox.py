@@ -153,6 +153,16 @@ class TestDelivery:
         notifier.released.set()
         assert notifier.next_batch()["changes"][0]["pk"] == 1
 
+    def test_what_is_folded_has_the_later_time(self, outbox, notifier):
+        box = outbox()
+        notifier.released.clear()
+        box.put(change(0))
+        notifier.next_batch()
+        for at in (1, 2, 3):
+            box.put(Change("project.book", 1, "changed", at))
+        notifier.released.set()
+        assert [each["at"] for each in notifier.next_batch()["changes"]] == [3]
+
     def test_only_changed_is_folded(self, outbox, notifier):
         box = outbox()
         notifier.released.clear()
@@ -204,6 +214,26 @@ class TestAway:
         outbox().put(change(1))
         first, second = notifier.next_batch(), notifier.next_batch()
         assert first == second
+
+    def test_one_warning_and_one_note_however_often_it_was_tried(self, outbox, notifier, log):
+        notifier.answers += [(503, {"error": "starting"})] * 3
+        outbox().put(change(1))
+        for _ in range(4):
+            notifier.next_batch()
+        until(lambda: log(logging.INFO))
+        assert len(log(logging.WARNING)) == len(log(logging.INFO)) == 1
+
+    def test_a_kept_connection_that_hangs_is_not_tried_again_at_once(self, outbox, notifier, log):
+        box = outbox()
+        box._line._timeout = 0.1
+        box.put(change(1))
+        notifier.next_batch()
+        until(lambda: not box.pending())
+        notifier.released.clear()
+        box.put(change(2))
+        notifier.next_batch()
+        until(lambda: log(logging.WARNING))
+        assert notifier.batches.empty()
 
     def test_a_save_does_not_wait_for_a_push_server_that_hangs(self, outbox, notifier):
         box = outbox()
@@ -285,7 +315,8 @@ class TestLoss:
         box.put(change(1))
         notifier.next_batch()
         notifier.next_batch()
-        until(lambda: not box.pending())
+        box.flush(5)
+        assert notifier.batches.empty()
         box.put(change(2))
         batch = notifier.next_batch()
         assert batch["changes"][0]["pk"] == 2
@@ -297,6 +328,8 @@ class TestLoss:
         box = outbox()
         box.put(change(1))
         notifier.next_batch()
+        box.flush(5)
+        assert notifier.batches.empty()
         box.put(change(2))
         assert notifier.next_batch()["changes"][0]["pk"] == 2
         box.put(change(3))
@@ -369,6 +402,7 @@ def start(source, port):
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(SCRIPT) + textwrap.dedent(source), str(port)],
         stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
     )
 
@@ -432,6 +466,28 @@ class TestProcesses:
         assert notifier.changes(1) == [("project.book", 2, "created")]
         assert notifier.batches.empty()
         assert notifier.connections == 2
+
+    def test_a_forked_process_does_not_keep_its_parents_connection(self, notifier):
+        """Which is in use at that moment, by a thread that the child does not have."""
+        notifier.released.clear()
+        source = """
+        outbox.put(Change('project.book', 1))
+        sys.stdin.readline()
+        def sockets():
+            paths = [f"/proc/self/fd/{number}" for number in range(3, 50)]
+            return sum("socket" in os.readlink(path) for path in paths if os.path.exists(path))
+        before = sockets()
+        pid = os.fork()
+        if not pid:
+            os._exit(sockets())
+        print(before, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        """
+        with start(source, notifier.port) as process:
+            notifier.next_batch()
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "1 0\n"
+            notifier.released.set()
 
     def test_a_worker_of_multiprocessing_reports_its_last_change(self, notifier):
         run(

@@ -114,7 +114,12 @@ class TestRecord:
         shown = re.search(r"<body>([\d.]+)<", response.content.decode())[1]
         assert shown == record_of(response)["since"]
 
-    def test_a_template_cannot_be_broken_out_of(self, client):
+    def test_the_record_cannot_be_broken_out_of(self, client, settings):
+        settings.SERVERPUSH_URL = "//a/</script><!--"
+        response = client.get("/page/")
+        assert record_of(response)["server"] == "//a/</script><!--"
+
+    def test_the_query_cannot_break_out_either(self, client):
         response = client.get("/page/?a=</script><!--<script>")
         assert page_of(response).query == "a=</script><!--<script>"
         assert response.content.count(b"<script") == 2
@@ -255,9 +260,10 @@ class TestPlace:
         assert response.content == b""
         assert len(views.CALLS) == 1
 
-    def test_inside_gzip(self, client, settings):
+    def test_inside_gzip(self, answer, settings):
         settings.MIDDLEWARE = ["django.middleware.gzip.GZipMiddleware", *settings.MIDDLEWARE]
-        response = client.get("/page/", headers={"accept-encoding": "gzip"})
+        body = f"<body>{'a' * 5000}</body>"
+        response = answer(HttpResponse(body), headers={"accept-encoding": "gzip"})
         assert response["Content-Encoding"] == "gzip"
         assert b"serverpush-page" in gzip.decompress(response.content)
 
@@ -363,6 +369,14 @@ class TestBinding:
         request.user = AnonymousUser()
         page = shared.build_page(request, (), time=1, recorded=2)
         assert (page.session, request.session.session_key) == ("", None)
+
+    def test_a_user_without_a_session_binds_to_nothing(self, rf):
+        request = rf.get("/")
+        request.session = SessionStore()
+        assert request.session.get("a") is None
+        request.user = User(pk=5)
+        page = shared.build_page(request, (), time=1, recorded=2)
+        assert (page.session, page.user) == ("", "")
 
     def test_without_sessions_at_all(self, rf):
         page = shared.build_page(rf.get("/a/"), (), time=1, recorded=2)
