@@ -1,0 +1,63 @@
+"""The lowest of what is held, and what is kept for it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serverpush.protocol import Page, Position, Visitor
+from serverpush.server.core.registry import YOUNG_SECONDS, Connection, Floors, Registry
+
+
+def position(number):
+    return Position(number, 0, "e")
+
+
+@given(st.lists(st.one_of(st.integers(0, 20), st.none())))
+def test_the_lowest_is_that_of_what_is_held(steps):
+    """A number is held; None releases what has been held longest."""
+    floors, held = Floors(), []
+    for step in steps:
+        if step is not None:
+            held.append((floors.hold(position(step)), position(step)))
+        elif held:
+            floors.release(held.pop(0)[0])
+        assert floors.lowest() == min((each for _, each in held), default=None)
+        assert len(floors) == len(held)
+
+
+def test_what_is_released_does_not_pile_up_behind_what_is_held():
+    floors = Floors()
+    floors.hold(position(1))
+    for number in range(10_000):
+        floors.release(floors.hold(position(number + 2)))
+    assert len(floors._heap) < 100
+
+
+def connection(id, recorded):
+    return Connection(id, Page("/", recorded=recorded), Visitor())
+
+
+def test_only_pages_rendered_around_a_commit_may_show_it():
+    registry = Registry()
+    for id, recorded in (("older", 99.0), ("around", 100.5)):
+        registry.add(connection(id, recorded))
+    assert [each.id for each in registry.may_show(100.0, 100.6)] == ["around"]
+
+
+def test_for_a_commit_that_is_reported_late_all_pages_are_looked_at():
+    registry = Registry()
+    registry.add(connection("a", 100.0))
+    now = 100.0 + 3 * YOUNG_SECONDS
+    assert registry.may_show(now, now) == []
+    assert [each.id for each in registry.may_show(99.0, now)] == ["a"]
+
+
+def test_what_is_gone_is_not_kept():
+    registry = Registry()
+    gone = connection("a", 100.0)
+    registry.add(gone)
+    assert registry.pop("a") is gone
+    assert gone.closed
+    assert registry.may_show(99.0, 100.0) == []
+    assert registry.pop("a") is None

@@ -1,0 +1,137 @@
+"""What a client must bring, and what it is told when it does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from serverpush.protocol import Page, Position, ResolveResult
+from serverpush.server.admission import URL_BURST, Admissions
+from serverpush.server.transport import Handshake, Refused
+from serverpush.tokens import session_hash, sign_page
+
+HEAD = Position(5, 1, "e")
+PAGE = Page("/", time=12.5)
+
+
+class Client:
+    """A client as the transport hands it over."""
+
+    def __init__(self, **environ):
+        self.handshake = Handshake({"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "site:8013"} | environ)
+
+
+@pytest.fixture
+def asked():
+    return []
+
+
+@pytest.fixture
+def admit(asked):
+    def resolve(job):
+        asked.append(job)
+        found = job.page.path != "/missing/"
+        return ResolveResult(PAGE if found else None, "" if found else "there is no such page")
+
+    admissions = Admissions(resolve, lambda: HEAD)
+    return lambda auth, **environ: admissions.admit(Client(**environ), auth)
+
+
+def refusal(admit, auth, **environ):
+    with pytest.raises(Refused) as caught:
+        admit(auth, **environ)
+    assert caught.value.message
+    return caught.value.code
+
+
+def test_a_page_is_replayed_from_its_rendering(admit):
+    admission = admit({"page": sign_page(PAGE)})
+    assert (admission.page, admission.since) == (PAGE, 12.5)
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        ("13.25", 13.25),
+        (13, 13.0),
+        (str(HEAD), HEAD),
+        ("", 12.5),
+        (None, 12.5),
+    ],
+)
+def test_since_is_a_position_or_a_timestamp(admit, since, expected):
+    assert admit({"page": sign_page(PAGE), "since": since}).since == expected
+
+
+@pytest.mark.parametrize("since", ["garbage", "nan", "inf", -1, True, [], {}, "1-2-3"])
+def test_another_since_is_refused(admit, since):
+    assert refusal(admit, {"page": sign_page(PAGE), "since": since}) == "bad_token"
+
+
+@pytest.mark.parametrize("auth", [{}, {"page": None}, {"page": 1}, {"page": "x"}, {"user": "x"}])
+def test_nothing_to_go_by(admit, auth):
+    assert refusal(admit, auth) == "bad_token"
+
+
+def test_a_tampered_token(admit):
+    token = sign_page(PAGE)
+    assert refusal(admit, {"page": "A" + token}) == "bad_token"
+
+
+def test_an_old_token(admit, settings):
+    token = sign_page(PAGE)
+    settings.SERVERPUSH_TOKEN_MAX_AGE = 1e-9
+    assert refusal(admit, {"page": token}) == "token_expired"
+
+
+def test_a_token_made_with_another_salt(admit, settings):
+    settings.SERVERPUSH_SALT = "other"
+    token = sign_page(PAGE)
+    settings.SERVERPUSH_SALT = "serverpush"
+    assert refusal(admit, {"page": token}) == "bad_token"
+
+
+def test_a_bound_page_needs_its_sessions_cookie(admit):
+    token = sign_page(Page("/", session=session_hash("mine"), user="1"))
+    assert admit({"page": token}, HTTP_COOKIE="a=b; sessionid=mine")
+    assert refusal(admit, {"page": token}, HTTP_COOKIE="sessionid=yours") == "session_mismatch"
+    assert refusal(admit, {"page": token}) == "session_mismatch"
+
+
+def test_a_url_is_resolved_for_the_handshakes_cookies_from_now_on(admit, asked):
+    admission = admit({"url": "/b%C3%BCcher/", "query": "?a=%20"}, HTTP_COOKIE="sessionid=x")
+    (job,) = asked
+    assert (job.page.path, job.page.query) == ("/bücher/", "a=%20")
+    assert job.visitor.cookie == "sessionid=x"
+    assert (admission.page, admission.since) == (PAGE, HEAD)
+
+
+def test_the_sites_host_is_the_origins(admit, asked):
+    admit({"url": "/"}, HTTP_ORIGIN="https://www.site.org")
+    admit({"url": "/"})
+    assert [(job.page.host, job.page.secure) for job in asked] == [
+        ("www.site.org", True),
+        ("site:8013", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"url": "/missing/"},
+        {"url": "here"},
+        {"url": 1},
+        {"url": "/", "query": 1},
+        {"url": "/" * 5000},
+    ],
+)
+def test_a_url_without_a_page(admit, auth):
+    assert refusal(admit, auth) == "page_not_found"
+
+
+def test_one_address_does_not_keep_the_renderers_busy(admit, asked):
+    for _ in range(URL_BURST):
+        admit({"url": "/"})
+    assert refusal(admit, {"url": "/"}) == "too_many_connections"
+    assert len(asked) == URL_BURST
+    assert admit({"url": "/"}, REMOTE_ADDR="127.0.0.2")
+    assert admit({"page": sign_page(PAGE)}), "a page's token costs no renderer"
