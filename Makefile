@@ -24,12 +24,12 @@ $(BIN)/python:
 # Stamps: what is installed is older than what asks for it.
 $(VENV)/.demo: $(BIN)/python pyproject.toml
 	@echo "Installing django-serverpush into $(VENV)."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/.test: $(BIN)/python pyproject.toml
 	@echo "Installing django-serverpush and what its tests need into $(VENV)."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[test]'
 	@touch $@ $(VENV)/.demo
 
 js/node_modules/.stamp: js/package.json js/package-lock.json
@@ -67,7 +67,7 @@ test-all: js/node_modules/.stamp
 		fi; \
 		[ -x $$folder/bin/python ] || .ci/venv $$python $$folder || exit 1; \
 		echo "Python $${pair%:*}, Django $$django"; \
-		$$folder/bin/python -m pip install --quiet --disable-pip-version-check \
+		$$folder/bin/python -m pip install -qq --disable-pip-version-check \
 			--editable '.[test]' "Django~=$$django.0" || exit 1; \
 		$$folder/bin/python -m pytest || exit 1; \
 	done

@@ -54,6 +54,8 @@ _EXACT_TEXT_VENDORS = frozenset({"sqlite", "postgresql"})
 # What Django lets a relation be compared with an instance by.
 _INSTANCE_LOOKUPS = frozenset({"exact", "in", "gt", "gte", "lt", "lte"})
 
+_PLAIN_VALUES = (str, int, dt.date, uuid.UUID, type(None))
+
 _Decoder = Callable[[Any], Any]
 _DECODERS: dict[str, _Decoder] = {
     "datetime": parse_datetime,
@@ -75,16 +77,27 @@ def compile_condition(model: Model, params: Any) -> Condition:
     that are no data (a queryset, an expression other than ``F``).
     """
     q = _as_q(params)
+    equal = _plain_equalities(model, q)
+    if equal is None or not _is_plain(q):
+        _check(model, q, params)
+    if equal is not None:
+        return Condition(label_of(model), equal)
+    return Condition(label_of(model), (), dump(_encode_q(q)))
+
+
+def _is_plain(q: Q) -> bool:
+    """Values whose fields have checked them, so that ``filter()`` need not be asked."""
+    children: list[Any] = q.children
+    return all(isinstance(value, _PLAIN_VALUES) for _, value in children)
+
+
+def _check(model: Model, q: Q, params: Any) -> None:
     try:
         model._default_manager.filter(q)
     except ValidationError as error:
         raise InvalidUpdate("params", params, " ".join(error.messages)) from error
     except (FieldError, TypeError, ValueError, ArithmeticError) as error:
         raise InvalidUpdate("params", params, str(error)) from error
-    equal = _plain_equalities(model, q)
-    if equal is not None:
-        return Condition(label_of(model), equal)
-    return Condition(label_of(model), (), dump(_encode_q(q)))
 
 
 def condition_q(condition: Condition) -> Q:
@@ -231,7 +244,11 @@ def _plain_equality(model: Model, lookup: str, value: Any) -> tuple[str, Any] | 
     if isinstance(value, models.Model):
         value = getattr(value, field.target_field.attname)
     target = _target(field)
-    encoded = encode_value(target.to_python(value))
+    try:
+        encoded = encode_value(target.to_python(value))
+    except (ValidationError, TypeError, ValueError, ArithmeticError):
+        # For filter() to refuse, in its own words.
+        return None
     if isinstance(encoded, dict):
         # Dates and UUIDs compare as the one text that encode_value gives each.
         encoded = encoded["$"][1]

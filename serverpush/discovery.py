@@ -153,8 +153,11 @@ def takes_object(function: Any) -> bool:
 def object_argument(function: Any) -> str | None:
     """The name under which a view takes the instance, or None."""
     target = unwrap(function)
-    if isinstance(target, type):
-        return None
+    return None if isinstance(target, type) else _object_argument(target)
+
+
+@functools.lru_cache(maxsize=256)
+def _object_argument(target: Any) -> str | None:
     parameters = inspect.signature(target).parameters
     names = list(parameters)
     place = names.index("data") if "data" in names else 0

@@ -278,15 +278,18 @@ class Dispatch:
         self, owed: Iterable[Owed], payload: str, pages: dict[str, Page]
     ) -> Iterator[Action]:
         """One send for all connections that get exactly the same."""
+        unsettled = self._unsettled.lowest() or self.log.head
         alike: dict[tuple[Any, ...], list[Owed]] = {}
         for each in owed:
-            id = each.connection.id
-            same = (each.action, each.event_id, self._safe(each.connection), pages.get(id))
+            connection = each.connection
+            safe = min(connection.floors.lowest() or unsettled, unsettled)
+            page = pages.get(connection.id)
+            same = (each.action, each.step.position, each.suffix, safe, page)
             alike.setdefault(same, []).append(each)
-        for (action, event_id, safe, page), those in alike.items():
+        for (action, position, suffix, safe, page), those in alike.items():
             first = those[0]
             meta = {
-                "id": event_id,
+                "id": f"{position}{suffix}",
                 "safe": str(safe),
                 "model": first.dependency.condition.model,
                 "pk": first.pk,
@@ -294,10 +297,6 @@ class Dispatch:
             }
             ids = tuple(each.connection.id for each in those)
             yield Send(ids, first.dependency.name, payload, meta, page)
-
-    def _safe(self, connection: Connection) -> Position:
-        floors = (connection.floors.lowest(), self._unsettled.lowest())
-        return min((floor for floor in floors if floor is not None), default=self.log.head)
 
     def _refused(self, owed: list[Owed], lead: Connection) -> list[Action]:
         """Tell who was refused; where others shared the rendering, ask for one of them."""

@@ -76,11 +76,9 @@ class Owed:
         return other if doubt and other in on else None
 
     @property
-    def event_id(self) -> str:
-        """Unique for the client, and the same at each replay."""
-        several = len(self.connection.page.dependencies) > 1
-        position = self.step.position
-        return f"{position}.{self.place}" if several else str(position)
+    def suffix(self) -> str:
+        """What tells the events of a page's several updates about one change apart."""
+        return f".{self.place}" if len(self.connection.page.dependencies) > 1 else ""
 
     def fold(self, other: Owed, *, same_instance: bool) -> None:
         """Take another change in: the client will be told of both at once."""

@@ -63,7 +63,9 @@ class Renderings:
             pk,
             owed.connection.group(owed.dependency),
         )
-        rendering = self._renderings.setdefault(key, _Rendering())
+        rendering = self._renderings.get(key)
+        if rendering is None:
+            rendering = self._renderings[key] = _Rendering()
         where = (owed.connection, owed.place)
         waiting = rendering.present.pop(where, None) or rendering.absent.pop(where, None)
         if waiting is not None:
