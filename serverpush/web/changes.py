@@ -9,7 +9,7 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.signals import setting_changed
-from django.db import DEFAULT_DB_ALIAS, models, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from serverpush.conf import config
@@ -106,7 +106,7 @@ def _checked_key(model: Model, pk: Any) -> Any:
 
 
 def _report(changes: Iterable[_Told], using: str) -> None:
-    connection = transaction.get_connection(using)
+    connection = connections[using]
     for label, pk, action in changes:
         if connection.in_atomic_block:
             connection.on_commit(_putting(label, pk, action), robust=True)

@@ -95,9 +95,8 @@ class Outbox:
         """Report ``entry`` soon: an append, which neither waits nor raises."""
         with self._lock:
             waiting = self._waiting
-            if waiting and _replaces(entry, waiting[-1]):
-                waiting[-1] = entry
-            else:
+            # The earlier one stays: pages rendered since its commit may be in doubt.
+            if not (waiting and _tells_the_same(entry, waiting[-1])):
                 if len(waiting) >= self._limit:
                     self._drop_oldest()
                 waiting.append(entry)
@@ -268,8 +267,8 @@ class Outbox:
             self._gap_is_due = due and bool(batch.entries)
 
 
-def _replaces(entry: Entry, last: Entry) -> bool:
-    """Does ``entry`` tell all that ``last`` does, which has not been sent yet?"""
+def _tells_the_same(entry: Entry, last: Entry) -> bool:
+    """Does ``last``, which has not been sent yet, tell all that ``entry`` does?"""
     return (
         isinstance(entry, Change)
         and isinstance(last, Change)

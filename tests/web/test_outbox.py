@@ -153,7 +153,7 @@ class TestDelivery:
         notifier.released.set()
         assert notifier.next_batch()["changes"][0]["pk"] == 1
 
-    def test_what_is_folded_has_the_later_time(self, outbox, notifier):
+    def test_what_is_folded_has_the_earlier_time(self, outbox, notifier):
         box = outbox()
         notifier.released.clear()
         box.put(change(0))
@@ -161,7 +161,7 @@ class TestDelivery:
         for at in (1, 2, 3):
             box.put(Change("project.book", 1, "changed", at))
         notifier.released.set()
-        assert [each["at"] for each in notifier.next_batch()["changes"]] == [3]
+        assert [each["at"] for each in notifier.next_batch()["changes"]] == [1]
 
     def test_only_changed_is_folded(self, outbox, notifier):
         box = outbox()
