@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -93,19 +92,12 @@ def _ports(config: conf.Config) -> Iterator[CheckMessage]:
 
 
 def _exposed_notifier(config: conf.Config) -> Iterator[CheckMessage]:
-    if not _is_loopback(config.notifier_host):
+    if not conf.is_loopback(config.notifier_host):
         yield Warning(
             f"SERVERPUSH_NOTIFIER_HOST = {config.notifier_host!r} is not a loopback address.",
             hint="Its key travels unencrypted: do this only behind TLS or a firewall.",
             id="serverpush.W004",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _any_host() -> Iterator[CheckMessage]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
+import ipaddress
 import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -182,6 +183,14 @@ def config() -> Config:
     return Config(**values)
 
 
+def is_loopback(host: str) -> bool:
+    """Is this an address of this very machine?"""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def state_file(port: int) -> Path:
     """Where the log is left for the next start of the server on ``port``."""
     chosen = config().state_file
@@ -191,6 +200,12 @@ def state_file(port: int) -> Path:
     module = os.environ.get("DJANGO_SETTINGS_MODULE", "")
     project = hashlib.sha256(f"{settings.SECRET_KEY}:{module}".encode()).hexdigest()[:12]
     return Path(home) / "django-serverpush" / f"{project}-{port}.json"
+
+
+def losses_file(port: int) -> Path:
+    """Where a process that ends without having reported its changes leaves word of it."""
+    path = state_file(port)
+    return path.with_name(path.name + ".losses")
 
 
 def _forget(*, setting: str, **kwargs: Any) -> None:

@@ -57,7 +57,7 @@ def _find(view: View) -> Found | None:
     name = getattr(target, "__name__", type(target).__name__)
     if isinstance(target, type) and hasattr(target, "get_updates"):
         source = f"{target.__module__}.{target.__qualname__}.get_updates"
-        return Found(_method(view, target), source, module, target)
+        return Found(_with_bound_arguments(view, _method(view, target)), source, module, target)
     function = getattr(module, f"{name}_update", None)
     if not callable(function):
         return None
@@ -107,7 +107,14 @@ def dotted(function: Any) -> str:
         raise ValueError("use a function that can be imported, not a lambda or an inner function")
     # What the module calls by this name may be the decorated function: that is
     # what has to run, with its access checks.
-    if resolve(f"{module}:{name}") is None:
+    found = resolve(f"{module}:{name}")
+    for layer in _layers(function):
+        if isinstance(layer, functools.partial):
+            raise ValueError("use a function itself, not a partial of it: its arguments go in data")
+        # Equal where it is a method of the class, which an import does find.
+        if inspect.ismethod(layer) and layer != found:
+            raise ValueError("use a function, not a method of an object")
+    if found is None:
         raise ValueError(f"use a function that {module!r} has under its own name")
     return f"{module}:{name}"
 

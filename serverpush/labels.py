@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db import models
 
 from serverpush.exceptions import UnknownModel
-from serverpush.protocol import Key, ModelInfo
+from serverpush.protocol import Key, KeyKind, ModelInfo
 
 Model = type[models.Model]
 
@@ -42,7 +42,7 @@ def table() -> dict[str, ModelInfo]:
         label_of(model): ModelInfo(
             label=label_of(model),
             family=tuple(label_of(each) for each in every if _related(model, each)),
-            integer_key=_has_integer_key(model),
+            key=_key_kind(model),
         )
         for model in every
     }
@@ -58,8 +58,10 @@ def _related(changed: Model, watched: Model) -> bool:
     return bool(one and other and (issubclass(one, other) or issubclass(other, one)))
 
 
-def _has_integer_key(model: Model) -> bool:
+def _key_kind(model: Model) -> KeyKind:
     field: Any = model._meta.pk
     while field.remote_field:
         field = field.target_field
-    return isinstance(field, models.IntegerField | models.AutoField)
+    if isinstance(field, models.UUIDField):
+        return "uuid"
+    return "integer" if isinstance(field, models.IntegerField | models.AutoField) else "text"

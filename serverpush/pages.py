@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.contrib.sessions.backends import signed_cookies
 from django.core.signals import setting_changed
 from django.http import HttpRequest
 from django.utils import timezone, translation
@@ -156,16 +157,21 @@ def _accepts(
 
 def _binding(request: HttpRequest, save_session: bool) -> tuple[str, str]:
     """The hash of the session's key and the user's key, both empty where not read."""
-    session = getattr(request, "session", None)
+    session: Any = getattr(request, "session", None)
     if session is None or not session.accessed:
         return "", ""
+    user: Any = getattr(request, "user", None)
+    is_known = user is not None and user.is_authenticated
+    return _bound_session(session, save_session), str(user.pk) if is_known else ""
+
+
+def _bound_session(session: Any, save_session: bool) -> str:
+    if isinstance(session, signed_cookies.SessionStore):
+        # Its key is all that it holds: each save makes another.
+        return ""
     if save_session and session.session_key is None and session.modified and not session.is_empty():
         session.save()
-    bound = session_hash(session.session_key)
-    user = getattr(request, "user", None)
-    if not bound or user is None or not user.is_authenticated:
-        return bound, ""
-    return bound, str(user.pk)
+    return session_hash(session.session_key)
 
 
 def _forget(*, setting: str, **kwargs: Any) -> None:

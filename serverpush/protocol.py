@@ -15,6 +15,9 @@ from serverpush.exceptions import BadMessage
 Key = int | str
 """A primary key as JSON has it: a number, or text for everything else."""
 
+KeyKind = Literal["integer", "uuid", "text"]
+"""How a model's primary keys are written: a UUID has but one of its spellings."""
+
 ChangeAction = Literal["created", "changed", "deleted"]
 CHANGE_ACTIONS: tuple[ChangeAction, ...] = ("created", "changed", "deleted")
 
@@ -485,9 +488,9 @@ class ModelInfo:
 
     ``family`` are the labels whose conditions a change of this model can touch:
     itself, its concrete model, parents, children and their proxies.
-    ``integer_key`` tells how a primary key is written in JSON.
+    ``key`` tells how a primary key is written in JSON.
     """
 
     label: str
     family: tuple[str, ...]
-    integer_key: bool
+    key: KeyKind

@@ -67,6 +67,12 @@ class TestFind:
             "mine",
         )
 
+    @pytest.mark.parametrize("wrap", [lambda view: view, login_required])
+    def test_a_method_sees_a_partials_arguments_too(self, rf, wrap):
+        view = wrap(functools.partial(views.WithMethod.as_view(), which=1))
+        assert called(view, rf.get("/"), word="a")[3] == {"which": 1, "word": "a"}
+        assert called(view, rf.get("/"), which=2)[3] == {"which": 2}
+
     def test_a_method_may_be_a_coroutine_function(self, rf):
         assert called(views.OnLoop.as_view(), rf.get("/"), word="a") == ("on loop", {"word": "a"})
 
@@ -118,6 +124,10 @@ class TestDotted:
         assert target == f"tests.project.views:{name}"
         assert discovery.unwrap(discovery.resolve(target)) is discovery.unwrap(function)
 
+    def test_a_method_of_a_class_leads_back(self):
+        target = discovery.dotted(views.Namespace.of_class)
+        assert discovery.resolve(target) == views.Namespace.of_class
+
     def test_what_runs_is_what_the_module_has_decorated(self):
         assert discovery.resolve(discovery.dotted(views.decorated)) is views.decorated
         assert discovery.resolve(discovery.dotted(discovery.unwrap(views.decorated))) is (
@@ -126,6 +136,20 @@ class TestDotted:
 
     @pytest.mark.parametrize("function", [lambda request: None, views.hidden, views.instance])
     def test_what_no_import_would_find(self, function):
+        with pytest.raises(ValueError, match=r"^use a function"):
+            discovery.dotted(function)
+
+    @pytest.mark.parametrize(
+        "function",
+        [
+            functools.partial(views.plain, number=1),
+            login_required(functools.partial(views.plain, number=1)),
+            views.Namespace().of_instance,
+            login_required(views.Namespace().of_instance),
+            views.InNamespace.of_class,
+        ],
+    )
+    def test_what_an_import_would_find_without_its_arguments(self, function):
         with pytest.raises(ValueError, match=r"^use a function"):
             discovery.dotted(function)
 

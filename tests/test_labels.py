@@ -1,6 +1,7 @@
 import uuid
 
 import pytest
+from django.contrib.sessions.models import Session
 
 from serverpush.exceptions import UnknownModel
 from serverpush.labels import key_of, label_of, model_of, table
@@ -60,10 +61,17 @@ class TestTable:
         assert "project.author" not in table()["project.book"].family
 
     @pytest.mark.parametrize(
-        ("model", "is_integer"), [(Book, True), (Novel, True), (BookProxy, True), (Device, False)]
+        ("model", "kind"),
+        [
+            (Book, "integer"),
+            (Novel, "integer"),
+            (BookProxy, "integer"),
+            (Device, "uuid"),
+            (Session, "text"),
+        ],
     )
-    def test_how_keys_are_written(self, model, is_integer):
-        assert table()[label_of(model)].integer_key is is_integer
+    def test_how_keys_are_written(self, model, kind):
+        assert table()[label_of(model)].key == kind
 
     def test_relations_that_django_made_are_known(self):
         assert "project.book_tags" in table()

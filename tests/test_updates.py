@@ -37,6 +37,10 @@ def own_serializer(request, instance, data):
     return None
 
 
+PARTIAL = functools.partial(own_serializer, data="lost")
+BOUND_METHOD = views.Namespace().of_instance
+
+
 class TestEntries:
     def test_a_dict_and_an_update_say_the_same(self):
         entry = {
@@ -104,11 +108,6 @@ class TestSerializers:
 
     def test_a_name_in_the_views_module(self):
         assert one(serializer="without").serializer.target == "tests.project.views:without"
-
-    def test_a_partial_is_its_function(self):
-        assert one(serializer=functools.partial(own_serializer)).serializer.target == (
-            "tests.test_updates:own_serializer"
-        )
 
     def test_the_view_itself(self):
         dependency = one(serializer="plain", view=views.plain)
@@ -238,6 +237,18 @@ class TestBadInput:
                 "serializer",
                 views.hidden,
                 "that can be imported",
+            ),
+            (
+                {"name": "a", "model": Book, "serializer": PARTIAL},
+                "serializer",
+                PARTIAL,
+                "a function itself, not a partial of it",
+            ),
+            (
+                {"name": "a", "model": Book, "serializer": BOUND_METHOD},
+                "serializer",
+                BOUND_METHOD,
+                "a function, not a method of an object",
             ),
             (
                 {"name": "a", "model": Book, "data": {"a": "other.title"}},

@@ -6,15 +6,17 @@ import functools
 import inspect
 import json
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from asgiref.sync import async_to_sync
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
+from django.utils import timezone, translation
 
 from serverpush import discovery
 from serverpush.exceptions import InvalidUpdate, SerializerFailed, UpdateFailed
@@ -28,6 +30,7 @@ from serverpush.renderer.payloads import NotJSON, fields_to_json, response_to_js
 from serverpush.renderer.places import raised
 from serverpush.renderer.requests import PageRequest, page_request
 from serverpush.renderer.writes import WriteGuard
+from serverpush.tokens import session_hash
 
 
 class _Gone(Exception):
@@ -80,8 +83,13 @@ class _Rendering:
     def around(self) -> AbstractContextManager[object]:
         return self.guard.watching()
 
-    def running(self) -> AbstractContextManager[object]:
-        return self.guard.refusing()
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(self.guard.refusing())
+            if self.job.serializer.kind != "view":
+                stack.enter_context(_as_rendered(self.job.page))
+            yield
 
     def answer(self, chain: Chain, request: PageRequest, match: ResolverMatch) -> HttpResponseBase:
         if not _may_see(request, self.job.page):
@@ -119,7 +127,7 @@ class _Rendering:
         if not self.ran or not is_success(response):
             return RenderResult("refused")
         if self.payload is None:
-            with self.guard.refusing():
+            with self.running():
                 self.payload = response_to_json(response)
         return RenderResult("done", self.payload, page=self.page)
 
@@ -218,12 +226,54 @@ async def _awaited(value: Any) -> Any:
     return await value
 
 
+@contextmanager
+def _as_rendered(page: Page) -> Iterator[None]:
+    """In the page's own language and time zone, whatever the handshake asked for.
+
+    Those are what pages that share a rendering have in common.
+    """
+    zone = _zone(page.zone)
+    with ExitStack() as stack:
+        if page.language:
+            stack.enter_context(translation.override(page.language))
+        if zone is not None:
+            stack.enter_context(timezone.override(zone))
+        yield
+
+
+@functools.lru_cache(maxsize=256)
+def _zone(name: str) -> ZoneInfo | None:
+    """None for the name of a zone that a project made itself, or that is not known here."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
 def _may_see(request: PageRequest, page: Page) -> bool:
-    """A page that read its user is for that user only; any other is not asked."""
-    if not page.user:
+    """A page that read session or user is for those only; any other is not asked."""
+    return _has_session(request, page.session) and _has_user(request, page.user)
+
+
+def _has_session(request: PageRequest, bound: str) -> bool:
+    """Is the session that a page is bound to still there? The cookie may outlive it."""
+    if not bound:
+        return True
+    session: Any = getattr(request, "session", None)
+    if session is None:
+        return False
+    accessed = session.accessed
+    # Loads it: a session that is deleted or expired has no key afterwards.
+    session.keys()
+    session.accessed = accessed
+    return session_hash(session.session_key) == bound
+
+
+def _has_user(request: PageRequest, bound: str) -> bool:
+    if not bound:
         return True
     user: Any = getattr(request, "user", None)
-    return bool(user is not None and user.is_authenticated and str(user.pk) == page.user)
+    return bool(user is not None and user.is_authenticated and str(user.pk) == bound)
 
 
 def _is_own(match: ResolverMatch, target: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,7 +16,10 @@ from django.http import parse_cookie
 from serverpush import tokens
 from serverpush.exceptions import BadMessage, BadToken
 from serverpush.protocol import Page, Position, ResolveJob, ResolveResult, Visitor
+from serverpush.server import origins
 from serverpush.server.transport import Client, Refused
+
+logger = logging.getLogger("serverpush.server")
 
 # Connections by URL that one address may make at once, and then each second.
 URL_BURST = 50
@@ -74,18 +78,20 @@ class Admissions:
         if len(url) + len(query) > MAX_URL:
             raise Refused("page_not_found", f"url and query may have {MAX_URL} characters")
         self._take_turn(visitor.address)
-        host = client.handshake.headers.get("host", "")
-        origin = client.handshake.headers.get("origin", "")
+        host, secure = origins.site_of(client.handshake.headers)
         wanted = Page(
             path=unquote(url),
             query=query.removeprefix("?"),
-            host=origin.partition("://")[2] or host,
-            secure=origin.startswith("https:"),
+            host=host,
+            secure=secure,
             time=time.time(),
         )
         result = self._resolve(ResolveJob(wanted, visitor))
         if result.page is None:
-            raise Refused("page_not_found", result.error or "this URL has no live page for you")
+            logger.info("no page by url for %s: %s", visitor.address, result.error)
+            # What the project's own code said is for its developers.
+            why = result.error if settings.DEBUG else ""
+            raise Refused("page_not_found", why or "this URL has no live page for you")
         return result.page
 
     def _take_turn(self, address: str) -> None:

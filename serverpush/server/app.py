@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from serverpush import tokens
-from serverpush.conf import Config
+from serverpush.conf import Config, is_loopback, losses_file
 from serverpush.exceptions import CannotStart, PageTooLarge, RendererFailed
 from serverpush.protocol import Change, Gap, ModelInfo, Position, dump
 from serverpush.server import origins, state
@@ -27,6 +27,10 @@ from serverpush.server.transport import Client, Frame, Limits, Transport, loop
 logger = logging.getLogger("serverpush.server")
 
 NOTIFIER_CONNECTIONS = 1000
+LOSSES_SECONDS = 1.0
+# Seconds by which a site on another machine, which sets its clock by a time
+# server, may be ahead. On this one it has the same clock.
+REMOTE_SKEW = 1.0
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,12 @@ class PushServer:
                 notifier_sock, self.notifier, max_connections=NOTIFIER_CONNECTIONS, log=logger
             ),
         ]
+        losses = loop.spawn(self._look_for_losses, losses_file(port))
         ready(Addresses(host, port, notifier_host, notifier_port), config.renderers)
         try:
             self._waker.wait()
         finally:
+            losses.cancel()
             for server in servers:
                 server.stop()
             state.save(self.log, path)
@@ -121,7 +127,8 @@ class PushServer:
             size=config.history_size,
             seconds=config.history_seconds,
         )
-        self.dispatch = Dispatch(self.log, self._models)
+        skew = 0.0 if is_loopback(config.notifier_host) else REMOTE_SKEW
+        self.dispatch = Dispatch(self.log, self._models, skew=skew)
         self.pool = Pool(
             count=config.renderers,
             timeout=config.render_timeout,
@@ -164,7 +171,7 @@ class PushServer:
 
     def _since(self, admission: Admission) -> Position:
         since = admission.since
-        return self.log.at(since) if isinstance(since, float) else since
+        return self.dispatch.at(since) if isinstance(since, float) else since
 
     def _disconnected(self, client: Client, reason: str) -> None:
         self.dispatch.disconnect(client.id)
@@ -180,6 +187,15 @@ class PushServer:
             self.dispatch.changed(change, now)
         self.pool.wake()
         return self.log.head
+
+    def _look_for_losses(self, path: Path) -> None:
+        """Notice processes that ended while they could not report their changes."""
+        while True:
+            if state.take(path):
+                reason = "a process ended before it could report its changes"
+                logger.warning("%s; pages are told to refresh", reason)
+                self._do(self.dispatch.gap(Gap(reason), time.time()))
+            loop.sleep(LOSSES_SECONDS)
 
     def _health(self) -> dict[str, Any]:
         return {
@@ -211,6 +227,17 @@ class PushServer:
             except PageTooLarge as error:
                 logger.error("%s; it will come back with its first ones", error)
         frame = Frame.event(send.name, send.payload, json.dumps(meta, separators=(",", ":")))
+        if len(frame.websocket) > self.config.send_buffer:
+            # Whoever got it would be closed as a slow client, again at each replay.
+            logger.error(
+                "update %r of %s %s: it has %d bytes, and SERVERPUSH_SEND_BUFFER is %d",
+                send.name,
+                meta["model"],
+                meta["pk"],
+                len(frame.websocket),
+                self.config.send_buffer,
+            )
+            return
         self.transport.send(self._clients(send.connections), frame)
 
     def _clients(self, ids: Iterable[str]) -> list[Client]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from serverpush.exceptions import BadMessage, UnknownModel
-from serverpush.protocol import Change, ModelInfo, Position
+from serverpush.protocol import Change, Key, KeyKind, ModelInfo, Position
 
 logger = logging.getLogger("serverpush.server")
 
@@ -27,6 +28,18 @@ _STATUS = {
     405: "405 Method Not Allowed",
     413: "413 Content Too Large",
     503: "503 Service Unavailable",
+}
+
+
+def _uuid(pk: Key) -> str:
+    """The one spelling by which pages name it."""
+    return str(uuid.UUID(str(pk)))
+
+
+_KEYS: dict[KeyKind, tuple[Callable[[Key], Key], str]] = {
+    "integer": (int, "a number"),
+    "uuid": (_uuid, "a UUID"),
+    "text": (str, "a text"),
 }
 
 
@@ -134,12 +147,11 @@ class Notifier:
         info = self._models.get(change.model)
         if info is None:
             raise UnknownModel(change.model)
-        if not info.integer_key:
-            return replace(change, pk=str(change.pk))
+        read, meaning = _KEYS[info.key]
         try:
-            return replace(change, pk=int(change.pk))
+            return replace(change, pk=read(change.pk))
         except ValueError:
-            raise BadMessage(f"pk of {change.model} is a number, not {change.pk!r}") from None
+            raise BadMessage(f"pk of {change.model} is {meaning}, not {change.pk!r}") from None
 
     def _body(self, environ: dict[str, Any], keys: set[str]) -> dict[str, Any]:
         """The JSON object of an authorized request."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +32,18 @@ def is_allowed(environ: dict[str, Any]) -> bool:
         cookies = parse_cookie(environ.get("HTTP_COOKIE", ""))
         return settings.SESSION_COOKIE_NAME not in cookies
     return _is_listed(origin) or _is_of_the_site(origin, environ)
+
+
+def site_of(headers: Mapping[str, str]) -> tuple[str, bool]:
+    """The site's host (with its port) and whether it is on HTTPS, by a handshake's headers.
+
+    The origin tells, where it is the site's own; a page from elsewhere does not
+    know the site by its own name.
+    """
+    origin, host = headers.get("origin", ""), headers.get("host", "")
+    if _is_of_the_site(origin, {"HTTP_HOST": host}):
+        return origin.partition("://")[2], origin.startswith("https:")
+    return host, False
 
 
 def _is_listed(origin: str) -> bool:

@@ -43,17 +43,16 @@ class Renderer:
     """One child process and the socket to it."""
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        environ = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path)))
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise RendererFailed(str(error)) from None
         with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "serverpush.renderer", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env=environ,
-                # Ctrl-C is for the push server, which ends its renderers itself.
-                process_group=0,
-            )
+            try:
+                self.process = _start(theirs)
+            except OSError as error:
+                ours.close()
+                raise RendererFailed(str(error)) from None
         self._stream = loop.Stream(ours)
         self._frames: deque[bytes] = deque()
         # Set when a frame has come, when the process is gone, and to wake who is idle.
@@ -83,7 +82,10 @@ class Renderer:
             raise RendererFailed(f"it was not ready within {START_SECONDS} s") from None
         if frame is None:
             raise RendererFailed("it ended while it started")
-        hello = json.loads(frame)
+        try:
+            hello = json.loads(frame)
+        except ValueError:
+            raise RendererFailed("it speaks no JSON") from None
         if "error" in hello:
             raise RendererFailed(hello["error"])
 
@@ -117,6 +119,17 @@ class Renderer:
                 self.process.kill()
             loop.sleep(0.01)
             waited += 0.01
+
+
+def _start(sock: socket.socket) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "serverpush.renderer", str(sock.fileno())],
+        stdin=subprocess.DEVNULL,
+        pass_fds=[sock.fileno()],
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))),
+        # Ctrl-C is for the push server, which ends its renderers itself.
+        process_group=0,
+    )
 
 
 def _result(job: Job, value: dict[str, Any]) -> Result:

@@ -29,11 +29,34 @@ def load(log: Log, path: Path) -> bool:
     try:
         log.load(lines)
     except BadMessage as error:
-        aside = path.with_suffix(".damaged")
-        path.replace(aside)
-        logger.error("state file %s: %s; set aside as %s", path, error, aside.name)
+        _set_aside(path, error)
         return False
-    path.unlink()
+    try:
+        path.unlink()
+    except OSError as error:
+        logger.error("state file %s can't be taken away: %s", path, error)
+    return True
+
+
+def _set_aside(path: Path, reason: BadMessage) -> None:
+    aside = path.with_suffix(".damaged")
+    try:
+        path.replace(aside)
+    except OSError as error:
+        logger.error("state file %s: %s; it can't be set aside: %s", path, reason, error)
+    else:
+        logger.error("state file %s: %s; set aside as %s", path, reason, aside.name)
+
+
+def take(path: Path) -> bool:
+    """Is there a word of lost changes at ``path``? It is taken away."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        logger.error("%s: %s", path, error)
+        return False
     return True
 
 

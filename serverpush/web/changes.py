@@ -105,6 +105,17 @@ def _checked_key(model: Model, pk: Any) -> Any:
     return key
 
 
+def _plain_key(model: Model, pk: Any) -> Any:
+    """The key as the database gives it: who creates an instance may spell it otherwise."""
+    field: Any = model._meta.pk
+    if type(pk) is int and isinstance(field, models.IntegerField):
+        return pk
+    try:
+        return field.to_python(pk)
+    except ValidationError:
+        return pk
+
+
 def _report(changes: Iterable[_Told], using: str) -> None:
     connection = connections[using]
     for label, pk, action in changes:
@@ -130,13 +141,13 @@ def _put(label: str, pk: Any, action: ChangeAction) -> None:
 
 
 def _of_instance(instance: models.Model, label: str, action: ChangeAction) -> list[_Told]:
-    pk = instance.pk
+    pk = _plain_key(type(instance), instance.pk)
     told: list[_Told] = [(label, pk, action)]
     if instance._meta.parents:
         # The push server takes a child's key for its parents'; a second parent,
         # or one that is linked beside an own key, has another.
         for parent in instance._meta.get_parent_list():
-            key = getattr(instance, parent._meta.pk.attname)
+            key = _plain_key(parent, getattr(instance, parent._meta.pk.attname))
             if key is not None and key != pk:
                 told.append((label_of(parent), key, action))
     return told
@@ -184,7 +195,7 @@ def _related(
     if here is not None:
         _report(_of_instance(instance, here, "changed"), using)
     if there is not None:
-        _report([(there, key, "changed") for key in keys], using)
+        _report([(there, _plain_key(model, key), "changed") for key in keys], using)
 
 
 class _Relation:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 
+from serverpush.conf import config, losses_file
 from serverpush.protocol import Change
 from serverpush.web.line import Line
 
@@ -119,10 +120,10 @@ class Outbox:
         count = self.pending()
         if count:
             logger.warning(
-                "%d changes were not reported: the push server could not be reached "
-                "before this process ended",
-                count,
+                "%s not reported: the push server could not be reached before this process ended",
+                "1 change was" if count == 1 else f"{count} changes were",
             )
+            _leave_word()
         return not count
 
     def pending(self) -> int:
@@ -254,8 +255,8 @@ class Outbox:
         if refusal != self._refusal:
             self._refusal = refusal
             logger.error(
-                "the push server refused %d changes, which are dropped: %s",
-                len(batch.entries),
+                "the push server refused %s: %s",
+                _dropped(len(batch.entries)),
                 refusal,
             )
         self._note_lost(batch, refusal, due=status != 401)
@@ -267,6 +268,10 @@ class Outbox:
             self._gap_is_due = due and bool(batch.entries)
 
 
+def _dropped(count: int) -> str:
+    return "1 change, which is dropped" if count == 1 else f"{count} changes, which are dropped"
+
+
 def _tells_the_same(entry: Entry, last: Entry) -> bool:
     """Does ``last``, which has not been sent yet, tell all that ``entry`` does?"""
     return (
@@ -276,6 +281,16 @@ def _tells_the_same(entry: Entry, last: Entry) -> bool:
         and entry.pk == last.pk
         and entry.model == last.model
     )
+
+
+def _leave_word() -> None:
+    """Let the push server know, when it is back, that something is missing in its log."""
+    try:
+        path = losses_file(config().port)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+    except (OSError, ImproperlyConfigured) as error:
+        logger.warning("open pages can't be told to refresh: %s", error)
 
 
 outbox = Outbox()

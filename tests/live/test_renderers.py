@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 
 import pytest
@@ -81,4 +82,15 @@ def test_idle_renderers_that_die_are_noticed_and_health_says_so(live):
         lambda: requests.get(f"{live.notifier_url}/health", timeout=20).status_code == 503,
         "/health answers 503",
     )
+    wait_until(lambda: healthy(live), "both renderers are ready again")
+
+
+def test_renderers_come_back_after_the_server_had_no_descriptors_left(live):
+    pid, limit = live.push.pid, resource.RLIMIT_NOFILE
+    before = resource.prlimit(pid, limit)
+    resource.prlimit(pid, limit, (3, before[1]))
+    for renderer in renderers(live):
+        os.kill(renderer, signal.SIGKILL)
+    live.push.wait_for("a renderer could not start: .*Too many open files")
+    resource.prlimit(pid, limit, before)
     wait_until(lambda: healthy(live), "both renderers are ready again")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 
 import pytest
 
+from .clients import Client, browse
 from .processes import MANAGE, Live, Process
 
 
@@ -87,8 +89,6 @@ def test_killed_it_leaves_no_renderers(alone):
             descriptor = os.pidfd_open(pid)
         except ProcessLookupError:
             continue
-        import select
-
         ended, _, _ = select.select([descriptor], [], [], 10)
         os.close(descriptor)
         assert ended
@@ -106,3 +106,34 @@ def test_with_the_reloader_it_ends_cleanly_too(alone):
 def children_of(pid):
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         return [int(each) for each in file.read().split()]
+
+
+def test_changes_that_a_process_could_not_report_are_a_gap(alone):
+    """It ended while the push server was away; the log that is continued does not cover that."""
+    alone.manage("migrate", "--run-syncdb", "--verbosity", "0")
+    alone.start_push()
+    alone.start_site()
+    alone.shell("from tests.project.models import Author; Author.objects.create(pk=1)")
+    _, record = browse(f"{alone.url}/author/1/")
+    first = Client(alone.push_url, {"page": record["page"]})
+    position = first.event("serverpush:ready")[0]["position"]
+    first.close()
+    alone.push.stop()
+    done = alone.manage(
+        "shell", "-v0", "-c", "from tests.project.models import Author; Author.objects.get().save()"
+    )
+    assert "not reported" in done.stderr
+    alone.start_push()
+    alone.push.wait_for("ended before it could report")
+    again = Client(alone.push_url, {"page": record["page"], "since": position})
+    again.event("serverpush:ready")
+    assert again.event("serverpush:refresh")[0] == {"reason": "gap"}
+    again.close()
+
+
+@pytest.mark.parametrize("text", ['{"version":1,"epoch":"x","head":5,"floor":5,"entries":0}', "["])
+def test_a_damaged_state_file_does_not_stop_the_start(alone, text):
+    path = alone.folder / "live.sqlite3.state"
+    path.write_text(text)
+    alone.start_push()
+    assert path.with_suffix(".damaged").read_text() == text

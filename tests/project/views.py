@@ -155,3 +155,14 @@ class Namespace:
     @staticmethod
     def serialize(request, instance, data):
         return None
+
+    @classmethod
+    def of_class(cls, request, instance, data):
+        return None
+
+    def of_instance(self, request, instance, data):
+        return None
+
+
+class InNamespace(Namespace):
+    """Its methods go by its parent's name."""

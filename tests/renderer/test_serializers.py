@@ -1,14 +1,18 @@
 """The three serializers, and each way in which one comes to nothing."""
 
+import datetime as dt
+import importlib
 import json
 import logging
 
 import pytest
 from django.contrib.auth.models import User
 from django.http import HttpResponse
+from django.utils import timezone, translation
 
-from serverpush.protocol import RenderResult, Serializer
+from serverpush.protocol import RenderResult, Serializer, Visitor
 from serverpush.renderer.jobs import run
+from serverpush.tokens import session_hash
 from tests.project.models import Author, Book, Note
 from tests.renderer import views
 from tests.renderer.conftest import log_in, render_job, view
@@ -284,6 +288,125 @@ def test_a_user_who_is_deactivated_is_refused(render, book, ann, settings):
     cookie = log_in(settings, ann)
     User.objects.update(is_active=False)
     assert render("awaiting", book, cookie=cookie, user=str(ann.pk)) == RenderResult("refused")
+
+
+ENGINES = ["db", "cache", "cached_db", "file"]
+
+
+@pytest.fixture(params=ENGINES)
+def bound(request, settings, tmp_path, new_chain):
+    """Render for an anonymous page that is bound to a session; the session comes with it."""
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{request.param}"
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    session = importlib.import_module(settings.SESSION_ENGINE).SessionStore()
+    session["cart"] = 1
+    session.save()
+    chain = new_chain()
+
+    def render_one(instance, serializer="awaiting", key=session.session_key, **more):
+        page = {"session": session_hash(session.session_key), **more}
+        return run(chain, render_job(serializer, instance, cookie=f"sessionid={key}", **page))
+
+    return render_one, session
+
+
+def test_a_page_of_a_session_is_for_that_session(bound, book):
+    render_one, session = bound
+    assert render_one(book) == done("Emma")
+    assert render_one(book, key="") == RenderResult("refused")
+    other = type(session)()
+    other.save()
+    assert render_one(book, key=other.session_key) == RenderResult("refused")
+
+
+def test_a_page_of_a_session_that_is_no_more_is_refused(bound, book):
+    render_one, session = bound
+    session.delete()
+    assert render_one(book) == RenderResult("refused")
+
+
+def test_a_page_of_a_session_that_expired_is_refused(bound, book):
+    render_one, session = bound
+    session.set_expiry(timezone.now() - dt.timedelta(hours=1))
+    session.save()
+    assert render_one(book) == RenderResult("refused")
+
+
+def test_asking_for_the_session_marks_nothing(bound, book):
+    render_one, _ = bound
+    assert render_one(book, "marks_of_the_session") == done([False, False])
+
+
+def test_a_page_of_a_session_where_there_are_none_is_refused(new_chain, book, settings):
+    settings.MIDDLEWARE = []
+    job = render_job("awaiting", book, session=session_hash("x" * 32))
+    assert run(new_chain(), job) == RenderResult("refused")
+
+
+def test_a_page_of_a_user_whose_session_is_its_cookie(new_chain, book, ann, bob, settings):
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    chain = new_chain()
+    for cookie in (log_in(settings, ann), log_in(settings, ann, visits=2)):
+        job = render_job("awaiting", book, cookie=cookie, user=str(ann.pk))
+        assert run(chain, job) == done("Emma")
+        job = render_job(view("with_user"), book, cookie=cookie, path="/with-user/")
+        page = run(chain, job).page
+        assert (page.session, page.user) == ("", str(ann.pk))
+    for cookie in (log_in(settings, bob), ""):
+        job = render_job("awaiting", book, cookie=cookie, user=str(ann.pk))
+        assert run(chain, job) == RenderResult("refused")
+
+
+# Language and time zone
+
+
+LONDON = Visitor(accept_language="en")
+MONTH = {"month": "object.published|date:'F'"}
+
+
+def test_a_rendering_is_in_the_pages_language(render, book):
+    Book.objects.update(published=dt.date(2026, 5, 1))
+    more = {"visitor": LONDON, "language": "de"}
+    assert render(FIELDS, book, data=MONTH, **more) == done({"month": "Mai"})
+    assert render("month", book, **more) == done("Mai")
+    assert render("month_in_a_template", book, **more) == done("Mai")
+
+
+def test_a_page_that_has_no_language_takes_the_visitors(render, book):
+    Book.objects.update(published=dt.date(2026, 5, 1))
+    visitor = Visitor(accept_language="de")
+    assert render(FIELDS, book, data=MONTH, visitor=visitor) == done({"month": "Mai"})
+
+
+def test_a_view_chooses_its_language_itself(render, book):
+    result = render(view("language"), book, path="/language/", visitor=LONDON, language="de")
+    assert result.payload == '"en"'
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour"),
+    [
+        ("Asia/Tokyo", "21"),
+        ("", "07"),
+        # Of a zone that the project made itself, that no system has, and no name at all.
+        ("+0530", "07"),
+        ("Atlantis/Capital", "07"),
+        ("America", "07"),
+        ("../etc/passwd", "07"),
+        ("\0", "07"),
+    ],
+)
+def test_a_rendering_is_in_the_pages_time_zone(render, ann, settings, zone, hour):
+    settings.TIME_ZONE = "America/New_York"
+    User.objects.update(date_joined=dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC))
+    data = {"hour": "object.date_joined|date:'H'"}
+    assert render(FIELDS, ann, data=data, zone=zone) == done({"hour": hour})
+
+
+def test_what_a_rendering_chose_ends_with_it(render, book):
+    before = translation.get_language(), timezone.get_current_timezone_name()
+    render("failing", book, language="de", zone="Asia/Tokyo")
+    assert (translation.get_language(), timezone.get_current_timezone_name()) == before
 
 
 # Middleware

@@ -36,6 +36,8 @@ urlpatterns = [
     path("bound/", functools.partial(views.positional, user="bound")),
     path("ask/", views.ask),
     path("session/", views.session_asynchronously),
+    path("with-user/", views.with_user),
+    path("language/", views.language),
     path("with-session/", views.with_session),
     path("board/", views.Board.as_view(title="tasks")),
 ]

@@ -25,6 +25,7 @@ from django.http import (
 from django.template import engines
 from django.template.response import TemplateResponse
 from django.utils import timezone, translation
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import cache_page
 from django.views.generic import View
@@ -206,6 +207,18 @@ async def session_asynchronously(request):
     return HttpResponse(touched)
 
 
+def with_user(request):
+    return HttpResponse(request.user.username)
+
+
+def with_user_update(request):
+    return [{**SHELF, "serializer": "with_user"}]
+
+
+def language(request):
+    return HttpResponse(translation.get_language())
+
+
 def with_session(request):
     request.session["cart"] = 1
     request.session.save()
@@ -298,6 +311,18 @@ def writing_quietly(request, book, data):
     except ServerPushError:
         return "caught"
     return "done"
+
+
+def marks_of_the_session(request, book, data):
+    return [request.session.accessed, request.session.modified]
+
+
+def month(request, book, data):
+    return date_format(book.published, "F")
+
+
+def month_in_a_template(request, book, data):
+    return TemplateResponse(request, template("{{ day|date:'F' }}"), {"day": book.published})
 
 
 def touching_session(request, book, data):

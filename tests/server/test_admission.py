@@ -105,13 +105,25 @@ def test_a_url_is_resolved_for_the_handshakes_cookies_from_now_on(admit, asked):
     assert (admission.page, admission.since) == (PAGE, HEAD)
 
 
-def test_the_sites_host_is_the_origins(admit, asked):
+def test_the_sites_host_is_the_origins_where_that_is_the_sites(admit, asked, settings):
+    settings.ALLOWED_HOSTS = [".site.org"]
+    settings.SERVERPUSH_ALLOWED_ORIGINS = ["https://elsewhere.org"]
     admit({"url": "/"}, HTTP_ORIGIN="https://www.site.org")
+    admit({"url": "/"}, HTTP_ORIGIN="https://elsewhere.org")
     admit({"url": "/"})
     assert [(job.page.host, job.page.secure) for job in asked] == [
         ("www.site.org", True),
         ("site:8013", False),
+        ("site:8013", False),
     ]
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_what_went_wrong_is_told_to_developers_only(admit, settings, debug):
+    settings.DEBUG = debug
+    with pytest.raises(Refused) as caught:
+        admit({"url": "/missing/"})
+    assert ("there is no such page" in caught.value.message) is debug
 
 
 @pytest.mark.parametrize(

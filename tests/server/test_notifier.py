@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import uuid
 
 import pytest
 
@@ -11,8 +12,9 @@ from serverpush.protocol import Change, ModelInfo, Position
 from serverpush.server.notifier import MAX_BODY, Notifier
 
 MODELS = {
-    "shop.book": ModelInfo("shop.book", ("shop.book",), integer_key=True),
-    "shop.device": ModelInfo("shop.device", ("shop.device",), integer_key=False),
+    "shop.book": ModelInfo("shop.book", ("shop.book",), key="integer"),
+    "shop.device": ModelInfo("shop.device", ("shop.device",), key="text"),
+    "shop.order": ModelInfo("shop.order", ("shop.order",), key="uuid"),
 }
 HEAD = Position(1, 1, "e")
 
@@ -93,6 +95,8 @@ def test_without_the_key_nothing_is_applied(port, key):
         (change(pk=True), 400, "pk"),
         (change(pk=1.5), 400, "pk"),
         (change(pk="abc"), 400, "'abc'"),
+        (change(model="shop.order", pk="abc"), 400, "pk of shop.order is a UUID, not 'abc'"),
+        (change(model="shop.order", pk=7), 400, "pk of shop.order is a UUID, not 7"),
         (change(model=5), 400, "model"),
         (change(action="exploded"), 400, "'exploded'"),
         (change(at="noon"), 400, "at"),
@@ -135,6 +139,14 @@ def test_keys_are_written_as_the_model_has_them(port):
     port.request({"changes": [{"model": "shop.book", "pk": "7"}]})
     port.request({"changes": [{"model": "shop.device", "pk": 7}]})
     assert [each[0].pk for each in port.accepted] == [7, "7"]
+
+
+@pytest.mark.parametrize("spelled", ["{}", "{{{}}}", "urn:uuid:{}"])
+def test_a_uuid_has_one_spelling(port, spelled):
+    key = uuid.UUID(int=0xABC)
+    for text in (str(key), str(key).upper(), key.hex):
+        port.request({"changes": [{"model": "shop.order", "pk": spelled.format(text)}]})
+    assert [each[0].pk for each in port.accepted] == [str(key)] * 3
 
 
 def test_health_needs_no_key_and_tells_trouble_by_its_status(port):

@@ -85,6 +85,29 @@ class TestSaves:
         Device.objects.create(pk=key)
         assert reported == [("project.device", str(key), "created")]
 
+    @pytest.mark.parametrize("spell", [str, str.upper, lambda text: text.replace("-", "")])
+    def test_a_key_is_told_in_one_spelling_however_it_was_given(self, reported, spell):
+        key = uuid.uuid4()
+        device = Device.objects.create(pk=spell(str(key)))
+        device.delete()
+        assert reported == [
+            ("project.device", str(key), "created"),
+            ("project.device", str(key), "deleted"),
+        ]
+
+    @pytest.mark.parametrize("given", [5, "5"])
+    def test_a_number_is_told_as_one(self, reported, given):
+        Author.objects.create(pk=given, name="Jane")
+        assert reported == [("project.author", 5, "created")]
+
+    def test_a_child_whose_keys_are_given_as_text(self, reported):
+        Reprint.objects.create(id="5", edition_id="5", title="Emma")
+        assert reported == [("project.reprint", 5, "created")]
+
+    def test_a_uuid_given_as_a_number(self, reported):
+        Device.objects.create(pk=5)
+        assert reported == [("project.device", str(uuid.UUID(int=5)), "created")]
+
     def test_a_proxy_and_a_child_are_reported_as_themselves(self, reported):
         novel = Novel.objects.create(title="Emma")
         proxy = BookProxy.objects.get()
@@ -226,6 +249,14 @@ class TestManyToMany:
             ("project.book", book.pk, "changed"),
             ("project.tag", tags[0].pk, "changed"),
         ]
+
+    def test_a_key_that_is_removed_as_text_is_told_as_the_number_that_it_is(
+        self, reported, book, tags
+    ):
+        book.tags.add(tags[0])
+        reported.clear()
+        book.tags.remove(str(tags[0].pk))
+        assert reported[1:] == [("project.tag", tags[0].pk, "changed")]
 
     def test_clear_reports_those_that_were_there(self, reported, book, tags):
         book.tags.add(*tags[:2])

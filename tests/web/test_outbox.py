@@ -371,7 +371,7 @@ class TestFlush:
         began = time.monotonic()
         assert not box.flush(0.3)
         assert 0.3 <= time.monotonic() - began < 1
-        assert "1 changes were not reported" in log(logging.WARNING)[-1]
+        assert log(logging.WARNING)[-1].startswith("1 change was not reported: ")
 
     def test_flush_of_an_unused_outbox_starts_nothing(self, outbox):
         box = outbox()
@@ -387,10 +387,13 @@ from serverpush.protocol import Change
 from serverpush.web.outbox import outbox
 """
 
+# From Python 3.12 on a fork beside a thread is warned of; these forks are what is tested.
+QUIET = ["-W", "ignore:This process:DeprecationWarning"]
+
 
 def run(source, port):
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT) + textwrap.dedent(source), str(port)],
+        [sys.executable, *QUIET, "-c", textwrap.dedent(SCRIPT) + textwrap.dedent(source), str(port)],
         capture_output=True,
         text=True,
         timeout=20,
@@ -400,7 +403,7 @@ def run(source, port):
 
 def start(source, port):
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT) + textwrap.dedent(source), str(port)],
+        [sys.executable, *QUIET, "-c", textwrap.dedent(SCRIPT) + textwrap.dedent(source), str(port)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
-from django.contrib.sessions.backends.signed_cookies import SessionStore
+from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils.functional import SimpleLazyObject
@@ -370,12 +370,22 @@ class TestBinding:
         page = shared.build_page(request, (), time=1, recorded=2)
         assert (page.session, request.session.session_key) == ("", None)
 
-    def test_a_user_without_a_session_binds_to_nothing(self, rf):
+    def test_a_user_without_a_session_binds_all_the_same(self, rf):
         request = rf.get("/")
         request.session = SessionStore()
         assert request.session.get("a") is None
         request.user = User(pk=5)
         page = shared.build_page(request, (), time=1, recorded=2)
+        assert (page.session, page.user) == ("", "5")
+
+    def test_a_session_that_is_its_own_cookie_binds_only_its_user(self, client, settings):
+        settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+        user = User.objects.create_user("ann")
+        client.force_login(user)
+        page = page_of(client.get("/with_user/"))
+        assert (page.session, page.user) == ("", str(user.pk))
+        client.logout()
+        page = page_of(client.get("/with_session/"))
         assert (page.session, page.user) == ("", "")
 
     def test_without_sessions_at_all(self, rf):

@@ -6,7 +6,7 @@ processes and the clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,7 @@ from serverpush.server.core.matchings import Asked, Live, Matchings, Missed
 from serverpush.server.core.owed import Owed
 from serverpush.server.core.registry import Connection, Floors, Registry
 from serverpush.server.core.renderings import Renderings, Run
-from serverpush.server.core.replay import replay
+from serverpush.server.core.replay import missed_changes, replay
 from serverpush.server.core.steps import Step
 
 Ticket = Asked | Run
@@ -47,18 +47,26 @@ class Dispatch:
     Arguments:
         log: where changes get their positions.
         models: what is known of each model, by label.
-        margin: seconds by which the clocks of the site's machines may differ.
+        margin: seconds by which the times of commits and of renderings may be off.
+        skew: seconds by which the site's clock may be ahead of this one's.
     """
 
     def __init__(
-        self, log: Log, models: dict[str, ModelInfo], *, margin: float = CLOCK_MARGIN
+        self,
+        log: Log,
+        models: dict[str, ModelInfo],
+        *,
+        margin: float = CLOCK_MARGIN,
+        skew: float = 0,
     ) -> None:
         self.log = log
         self._margin = margin
+        self._skew = skew
         self.index = Index(models)
         self.registry = Registry()
         self._matchings = Matchings(self.index)
         self._renderings = Renderings()
+        self._render_next = True
         # The positions before changes of which nobody knows yet whom they affect.
         self._unsettled = Floors()
 
@@ -81,12 +89,17 @@ class Dispatch:
         connection = Connection(id, page, visitor, margin=self._margin)
         self.registry.add(connection)
         if not self.log.covers(since):
-            self._watch(connection, self.log.head)
+            self._watch(connection, None)
             return False, [Refresh((id,), "history")]
-        up_to_date = not self._watch(connection, since)
-        if any(isinstance(entry, Gap) for _, entry in self.log.since(since)):
+        if self.log.has_gap(since):
+            self._watch(connection, None)
             return False, [Refresh((id,), "gap")]
-        return up_to_date, []
+        changed = missed_changes(page, since, self.at(page.time), self.log, self.index)
+        self._watch(connection, changed)
+        if changed is None:
+            return False, [Refresh((id,), "history")]
+        self._bring(connection, range(len(connection.watched)), changed, since)
+        return not connection.floors, []
 
     def disconnect(self, id: str) -> None:
         """Forget a client; what is being rendered for it alone is dropped."""
@@ -94,32 +107,34 @@ class Dispatch:
         if connection is not None:
             self._unwatch(connection)
 
+    def at(self, timestamp: float) -> Position:
+        """The position for a time by the site's clock, in seconds since the epoch."""
+        return self.log.at(timestamp - self._skew)
+
+    def _watch(self, connection: Connection, changed: list[Any] | None) -> None:
+        """Watch a page's conditions; its keys count if it can be brought over what it missed."""
+        page = connection.page
+        follow = changed is not None and self.log.covers(self.at(page.time))
+        connection.watched = [
+            self.index.watch(
+                each.condition, each.keys if follow else None, self.log.head, connection.id, place
+            )
+            for place, each in enumerate(page.dependencies)
+        ]
+
     def _unwatch(self, connection: Connection) -> None:
         for watched in connection.watched:
             self.index.unwatch(watched, connection.id)
         connection.watched = []
 
-    def _watch(self, connection: Connection, since: Position) -> bool:
-        """Watch a page's conditions and owe what came after ``since``; was there anything?"""
-        page = connection.page
-        rendered = self.log.at(page.time)
-        followed = self.log.covers(rendered)
-        connection.watched = [
-            self.index.watch(
-                each.condition,
-                each.keys if followed else None,
-                self.log.head,
-                connection.id,
-                place,
-            )
-            for place, each in enumerate(page.dependencies)
-        ]
-        for each in replay(connection, since, self.log, self.index):
+    def _bring(
+        self, connection: Connection, places: Collection[int], changed: list[Any], since: Position
+    ) -> None:
+        for each in replay(connection, places, changed, since, self.index):
             if isinstance(each, Owed):
                 self._renderings.owe(each)
             else:
                 self._matchings.add_missed(each)
-        return len(connection.floors) > 0
 
     # Changes
 
@@ -157,6 +172,10 @@ class Dispatch:
 
     def next_job(self) -> tuple[Ticket, MatchJob | RenderJob] | None:
         """The next job for a renderer and the ticket to answer it with, if there is one."""
+        # In turn, or a flood of changes to be matched would keep back all renderings.
+        self._render_next = not self._render_next
+        if self._render_next:
+            return self._renderings.next(self.log.head) or self._matchings.next()
         return self._matchings.next() or self._renderings.next(self.log.head)
 
     def answer(self, ticket: Ticket, result: MatchResult | RenderResult) -> list[Action]:
@@ -186,17 +205,20 @@ class Dispatch:
             self._settle(asked, asked.live.step, met)
             self._unsettled.release(asked.live.ticket)
         for missed in asked.missed:
-            self._bring(missed, missed.watched.number in met)
+            self._settle_missed(missed, missed.watched.number in met)
         # Who has a condition that the database could not decide can't be followed.
         told = self.index.watchers_of(result.unknown)
         return [Refresh(tuple(sorted(told)), "error")] if told else []
 
     def _settle(self, asked: Asked, step: Step, met: dict[int, Watched]) -> None:
         members = {each.number for each in self.index.members_of(asked.model, asked.pk)}
-        touched = self._touched(asked, met)
-        for watched in touched.values():
-            after = watched.number in met
-            before = watched.number in members if watched.members is not None else None
+        # A membership that a page brought along, and that is not up to date yet.
+        outdated = {each.watched.number: each.watched for each in asked.missed}
+        touched = self._touched(asked, met | outdated)
+        for number, watched in touched.items():
+            after = number in met
+            known = watched.members is not None and number not in outdated
+            before = number in members if known else None
             self.index.move(watched, asked.pk, after, step.position)
             self._owe_all(watched, asked.pk, step, before, after)
         for owed in self._perhaps_shown(asked, step):
@@ -220,28 +242,32 @@ class Dispatch:
             touched[watched.number] = watched
         return {number: each for number, each in touched.items() if number <= asked.newest}
 
-    def _bring(self, missed: Missed, after: bool) -> None:
-        connection, place = missed.connection, missed.place
+    def _settle_missed(self, missed: Missed, after: bool) -> None:
+        connection, watched = missed.connection, missed.watched
         connection.floors.release(missed.ticket)
-        replaced = place >= len(connection.watched) or (
-            connection.watched[place] is not missed.watched
-        )
-        if connection.closed or replaced:
+        # Others may have the condition, whatever became of this connection.
+        self.index.move(watched, missed.pk, after, missed.step.position)
+        if connection.closed or not missed.owed or watched not in connection.watched:
             return
-        step = missed.step
-        self.index.move(missed.watched, missed.pk, after, step.position)
-        if missed.owed:
-            self._renderings.owe(Owed.at(connection, place, missed.pk, step, missed.before, after))
+        place = missed.place
+        if place >= len(connection.watched) or connection.watched[place] is not watched:
+            place = connection.watched.index(watched)
+        self._renderings.owe(
+            Owed.at(connection, place, missed.pk, missed.step, missed.before, after)
+        )
 
     def _not_matched(self, asked: Asked, reason: str) -> list[Action]:
         """Nobody knows who is affected, so all who may be are told to refresh."""
         self._matchings.finish(asked)
-        told = {each.connection.id for each in asked.missed}
+        lost = {each.watched.number: each.watched for each in asked.missed}
         for each in asked.missed:
             each.connection.floors.release(each.ticket)
         if asked.live is not None:
             self._unsettled.release(asked.live.ticket)
-            told |= self.index.watchers(asked.model)
+            lost |= {each.number: each for each in self.index.asked(asked.model)}
+        told = self.index.watchers_of(lost)
+        for watched in lost.values():
+            self.index.unlist(watched)
         report = Report(f"{asked.model} {asked.pk} could not be matched: {reason}")
         return [report, Refresh(tuple(sorted(told)), "error")] if told else [report]
 
@@ -271,8 +297,9 @@ class Dispatch:
             each.release()
         if result.status == "failed":
             return [Report(result.error)]
-        pages = self._replace(owed, result.page, run.started) if result.page else {}
-        return list(self._sends(owed, result.payload, pages))
+        pages, overdue = self._replace(owed, result.page, run.started)
+        actions = list(self._sends(owed, result.payload, pages))
+        return [*actions, Refresh(tuple(overdue), "history")] if overdue else actions
 
     def _sends(
         self, owed: Iterable[Owed], payload: str, pages: dict[str, Page]
@@ -309,19 +336,41 @@ class Dispatch:
                 self._renderings.owe(each)
         return [Refresh(tuple(sorted(told)), "access")] if told else []
 
-    def _replace(self, owed: list[Owed], page: Page, started: Position) -> dict[str, Page]:
-        """Give the pages whose view ran again the dependencies it has now."""
-        replaced = {}
+    def _replace(
+        self, owed: list[Owed], page: Page | None, started: Position
+    ) -> tuple[dict[str, Page], list[str]]:
+        """Give the pages whose view ran again the dependencies it has now.
+
+        Returns the pages by connection, and the connections that came too late.
+        """
+        replaced, overdue = {}, []
         for connection in {each.connection.id: each.connection for each in owed}.values():
-            if _same(connection.page.dependencies, page.dependencies):
+            if page is None or _same(connection.page.dependencies, page.dependencies):
                 continue
-            self._unwatch(connection)
-            connection.page = connection.page.with_dependencies(
-                page.dependencies, page.time, page.recorded
-            )
-            self._watch(connection, started)
+            if not self._renew(connection, page, started):
+                overdue.append(connection.id)
             replaced[connection.id] = connection.page
-        return replaced
+        return replaced, overdue
+
+    def _renew(self, connection: Connection, page: Page, started: Position) -> bool:
+        """Let a page have other dependencies; what it keeps goes on undisturbed.
+
+        Returns whether it could be brought over what came after ``started``.
+        """
+        earlier = connection.watched
+        for watched in earlier:
+            self.index.hold(watched)
+        self._unwatch(connection)
+        connection.page = connection.page.with_dependencies(
+            page.dependencies, page.time, page.recorded
+        )
+        changed = missed_changes(connection.page, started, self.at(page.time), self.log, self.index)
+        self._watch(connection, changed)
+        new = [place for place, each in enumerate(connection.watched) if each not in earlier]
+        self._bring(connection, new, changed or [], started)
+        for watched in earlier:
+            self.index.unwatch(watched, "")
+        return changed is not None
 
 
 def _same(one: tuple[Dependency, ...], other: tuple[Dependency, ...]) -> bool:

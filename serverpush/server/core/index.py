@@ -119,6 +119,27 @@ class Index:
             del self._by_number[watched.number]
             self._remove(watched)
 
+    def hold(self, watched: Watched) -> None:
+        """Keep a condition that nobody may have for a moment; ``unwatch`` by ``""`` ends it."""
+        watched.watchers.setdefault("", [])
+
+    def unlist(self, watched: Watched) -> None:
+        """Follow a condition's members no longer: nobody knows them any more."""
+        if watched.members is None or watched.number not in self._by_number:
+            return
+        for pk in watched.members:
+            _discard(self._member_of, (watched.condition.model, pk), watched.number)
+        watched.members = None
+        self._unlisted.setdefault(watched.condition.model, {})[watched.number] = watched
+
+    def asked(self, model: str) -> list[Watched]:
+        """The conditions that only a row of this model can decide."""
+        found = list(self._rest.get(model, {}).values())
+        for by_value in self._by_value.get(model, {}).values():
+            for those in by_value.values():
+                found += those.values()
+        return found
+
     def _add(self, condition: Condition, keys: Iterable[Key] | None, now: Position) -> Watched:
         self._numbers += 1
         members = None if keys is None else set(keys)
@@ -221,11 +242,7 @@ class Index:
 
     def watchers(self, model: str) -> set[str]:
         """The connections with a condition that only a row of this model can decide."""
-        conditions = list(self._rest.get(model, {}).values())
-        for by_value in self._by_value.get(model, {}).values():
-            for those in by_value.values():
-                conditions += those.values()
-        return {id for each in conditions for id in each.watchers}
+        return {id for each in self.asked(model) for id in each.watchers}
 
     def watchers_of(self, numbers: Iterable[int]) -> set[str]:
         """The connections that have any of these conditions."""
@@ -245,7 +262,9 @@ class Index:
 
     def move(self, watched: Watched, pk: Key, joined: bool, position: Position) -> None:
         """Note that an instance came to meet a condition, or stopped."""
-        if watched.members is None or (pk in watched.members) == joined:
+        if watched.members is None or watched.number not in self._by_number:
+            return
+        if (pk in watched.members) == joined:
             return
         if len(watched.moves) == MAX_MOVES:
             watched.known = watched.moves[0][0]

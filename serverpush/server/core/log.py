@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Iterator
+from collections import OrderedDict, deque
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from serverpush.exceptions import BadMessage
-from serverpush.protocol import Change, Gap, Position
+from serverpush.protocol import Change, Gap, Key, Position
 
 Entry = Change | Gap
+Instance = tuple[str, Key]
 
 STATE_VERSION = 1
 
@@ -34,6 +35,9 @@ class Log:
         # Everything after the floor is here; what came before it is not known.
         self.floor = self.head
         self._entries: deque[tuple[Position, Entry]] = deque()
+        # The same by instance, the one that changed last at the end; and the gaps.
+        self._instances: OrderedDict[Instance, deque[tuple[Position, Change]]] = OrderedDict()
+        self._gaps: deque[Position] = deque()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -44,7 +48,7 @@ class Log:
         time = max(_milliseconds(now), self.head.time)
         number = self.head.number + 1 if time == self.head.time else 1
         self.head = Position(time, number, self.epoch)
-        self._entries.append((self.head, entry))
+        self._keep(self.head, entry)
         self.trim(now)
         return self.head
 
@@ -54,7 +58,26 @@ class Log:
         while self._entries and (
             len(self._entries) > self.size or self._entries[0][0].time < oldest
         ):
-            self.floor = self._entries.popleft()[0]
+            self._drop_oldest()
+
+    def _keep(self, position: Position, entry: Entry) -> None:
+        self._entries.append((position, entry))
+        if isinstance(entry, Gap):
+            self._gaps.append(position)
+            return
+        instance = (entry.model, entry.pk)
+        self._instances.setdefault(instance, deque()).append((position, entry))
+        self._instances.move_to_end(instance)
+
+    def _drop_oldest(self) -> None:
+        self.floor, entry = self._entries.popleft()
+        if isinstance(entry, Gap):
+            self._gaps.popleft()
+            return
+        changes = self._instances[entry.model, entry.pk]
+        changes.popleft()
+        if not changes:
+            del self._instances[entry.model, entry.pk]
 
     def at(self, timestamp: float) -> Position:
         """The position that stands for a time in seconds: all that came later follows it."""
@@ -73,6 +96,23 @@ class Log:
             found.append((position, entry))
         found.reverse()
         return found
+
+    def has_gap(self, since: Position) -> bool:
+        """Was anything lost after ``since``?"""
+        return bool(self._gaps) and self._gaps[-1] > since
+
+    def changes(
+        self, since: Position, models: Collection[str]
+    ) -> Iterator[tuple[Instance, list[tuple[Position, Change]]]]:
+        """The instances of these models that changed after ``since``, with their changes.
+
+        The one that changed last comes first; the changes of each, oldest first.
+        """
+        for instance, changes in reversed(self._instances.items()):
+            if changes[-1][0] <= since:
+                break
+            if instance[0] in models:
+                yield instance, [each for each in changes if each[0] > since]
 
     def dump(self) -> Iterator[str]:
         """The log as lines of JSON, for the next start of the server."""
@@ -98,10 +138,11 @@ class Log:
                 raise BadMessage("it is of another version, or not whole")
             head, floor = Position.parse(header["head"]), Position.parse(header["floor"])
             epoch = str(header["epoch"])
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise BadMessage(f"it can't be read ({type(error).__name__})") from error
         self.epoch, self.head, self.floor = epoch, head, floor
-        self._entries = deque(entries)
+        for position, entry in entries:
+            self._keep(position, entry)
 
 
 def _entry(value: Any) -> tuple[Position, Entry]:

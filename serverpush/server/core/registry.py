@@ -75,7 +75,9 @@ class Connection:
         """What a rendering depends on beside its instance: equal groups share it."""
         page = self.page
         if dependency.vary is not None:
-            return ("vary", dependency.vary, page.language, page.zone)
+            # Who shares is for the author to say, but of one page: another has other
+            # arguments, and a view that runs again other dependencies.
+            return ("vary", dependency.vary, page.language, page.zone, *self._address())
         if not dependency.serializer.reads_request:
             # A page for one session is not for others to get, whatever is on it:
             # each rendering is where access is checked.
@@ -83,17 +85,18 @@ class Connection:
         if self._own is None:
             self._own = (
                 "own",
-                page.path,
-                page.query,
+                *self._address(),
                 page.host,
                 page.secure,
-                page.script,
                 page.language,
                 page.zone,
                 page.user,
                 self.visitor,
             )
         return self._own
+
+    def _address(self) -> tuple[str, str, str]:
+        return self.page.script, self.page.path, self.page.query
 
 
 class Registry:

@@ -69,7 +69,9 @@ class Renderings:
         where = (owed.connection, owed.place)
         waiting = rendering.present.pop(where, None) or rendering.absent.pop(where, None)
         if waiting is not None:
-            waiting.fold(owed, same_instance=pk is not None)
+            if pk is not None or owed.action is not None:
+                waiting.fold(owed, same_instance=pk is not None)
+            # Else another instance's change that says nothing: what waits stays.
             owed.release()
             owed = waiting
         if owed.action is None:

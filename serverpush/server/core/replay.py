@@ -2,35 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from serverpush.protocol import Change, Key, Position
+from serverpush.protocol import Change, Key, Page, Position
 from serverpush.server.core.index import Index, Watched
-from serverpush.server.core.log import Log
+from serverpush.server.core.log import Instance, Log
 from serverpush.server.core.matchings import Missed
 from serverpush.server.core.owed import Owed
 from serverpush.server.core.registry import Connection
 from serverpush.server.core.steps import Step
 
-_Changes = list[tuple[Position, Change]]
+Changes = list[tuple[Position, Change]]
+
+# Instances that the database may be asked about for one connection; a page that
+# has missed more is cheaper to load again.
+MAX_INSTANCES = 200
+
+
+def missed_changes(
+    page: Page, since: Position, rendered: Position, log: Log, index: Index
+) -> list[tuple[Instance, Changes]] | None:
+    """The changes that a page has to be brought over; None where they are too many.
+
+    What came after ``since`` the client has to be told. What came between
+    ``rendered``, the page's rendering, and ``since`` it has been told, but the
+    membership that its page recorded is older than that.
+    """
+    conditions = [each.condition for each in page.dependencies]
+    models = {label for each in conditions for label in index.family(each.model)}
+    asked = {
+        label
+        for each in conditions
+        if not each.is_any and each.key is None
+        for label in index.family(each.model)
+    }
+    begin = min(rendered, since) if log.covers(rendered) else since
+    found: list[tuple[Instance, Changes]] = []
+    count = 0
+    for instance, changes in log.changes(begin, models):
+        count += instance[0] in asked
+        if count > MAX_INSTANCES:
+            return None
+        found.append((instance, changes))
+    found.reverse()
+    return found
 
 
 def replay(
-    connection: Connection, since: Position, log: Log, index: Index
+    connection: Connection,
+    places: Collection[int],
+    changed: list[tuple[Instance, Changes]],
+    since: Position,
+    index: Index,
 ) -> Iterator[Owed | Missed]:
-    """What a connection is to be brought over, one item for each update and instance.
-
-    What came after ``since`` the client has to be told. What came between the
-    page's rendering and ``since`` it has been told, but the membership that its
-    page recorded is older than that, and has to be brought up to date.
-    """
-    rendered = log.at(connection.page.time)
-    begin = min(rendered, since) if log.covers(rendered) else since
-    for (model, pk), changes in _by_instance(log, begin).items():
+    """What the updates at these places are to be brought over, one item for each instance."""
+    for (model, pk), changes in changed:
         family = index.family(model)
         missed = [each for each in changes if each[0] > since]
         step = _step(missed or changes, since)
-        for place, watched in enumerate(connection.watched):
+        for place in places:
+            watched = connection.watched[place]
             condition = watched.condition
             if condition.model not in family or condition.key not in (None, pk):
                 continue
@@ -43,15 +74,7 @@ def replay(
                 yield Owed.at(connection, place, pk, step, before, after)
 
 
-def _by_instance(log: Log, begin: Position) -> dict[tuple[str, Key], _Changes]:
-    found: dict[tuple[str, Key], _Changes] = {}
-    for position, entry in log.since(begin):
-        if isinstance(entry, Change):
-            found.setdefault((entry.model, entry.pk), []).append((position, entry))
-    return found
-
-
-def _step(changes: _Changes, since: Position) -> Step:
+def _step(changes: Changes, since: Position) -> Step:
     return Step(
         first=changes[0][1].action,
         at=min(change.at for _, change in changes),
@@ -65,13 +88,14 @@ def _before(
     place: int,
     watched: Watched,
     pk: Key,
-    changes: _Changes,
+    changes: Changes,
     since: Position,
 ) -> bool | None:
     """Did the client have the instance at ``since``? None: not known.
 
     What the page recorded holds for an instance that was not touched between
-    its rendering and the client's position.
+    its rendering and the client's position. One that it listed may have come to
+    match before that, or while it was rendered.
     """
     member = watched.was_member(pk, since)
     if member is not None:
@@ -79,5 +103,7 @@ def _before(
     keys = connection.page.dependencies[place].keys
     if keys is None or watched.members is None:
         return None
-    untouched = all(position > since for position, _ in changes)
-    return pk in keys if untouched else None
+    if any(position <= since for position, _ in changes):
+        return None
+    listed_late = any(connection.may_show(change.at) for _, change in changes)
+    return None if pk in keys and listed_late else pk in keys

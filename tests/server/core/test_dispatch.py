@@ -145,7 +145,7 @@ def test_where_the_members_are_not_listed_the_changes_own_action_is_told(world):
 
 def test_a_change_of_a_child_reaches_who_depends_on_the_parent():
     family = ("shop.book", "shop.novel")
-    models = {label: ModelInfo(label, family, True) for label in family}
+    models = {label: ModelInfo(label, family, "integer") for label in family}
     world = World(rows={1: {"pk": 1}})
     world.dispatch = Dispatch(world.log, models, margin=0)
     world.connect("a", world.page(where(pk=1)))

@@ -41,7 +41,7 @@ def test_a_key_and_any_are_certain(index):
 
 def test_a_change_reaches_the_conditions_of_the_whole_family():
     family = ("shop.book", "shop.novel")
-    index = Index({label: ModelInfo(label, family, True) for label in family})
+    index = Index({label: ModelInfo(label, family, "integer") for label in family})
     watch(index, where(pk=1))
     assert certain(index, 1, "shop.novel") == [where(pk=1)]
 

@@ -28,8 +28,8 @@ EVERY = ("added", "changed", "removed")
 FIELDS = Serializer("fields", reads_request=False)
 FOLLOWING = Serializer("view", "shop.views:following", reads_object=False)
 MODELS = {
-    "shop.book": ModelInfo("shop.book", ("shop.book",), True),
-    "shop.pen": ModelInfo("shop.pen", ("shop.pen",), True),
+    "shop.book": ModelInfo("shop.book", ("shop.book",), "integer"),
+    "shop.pen": ModelInfo("shop.pen", ("shop.pen",), "integer"),
 }
 
 Row = dict[str, Any]

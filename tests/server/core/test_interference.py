@@ -1,0 +1,206 @@
+"""What one connection, update or rendering must not do to another."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from serverpush.protocol import Change, Condition, Page, RenderJob, RenderResult, Serializer
+from serverpush.server.core.replay import MAX_INSTANCES
+
+from .world import World, asking, dependency, where
+
+VIEW = Serializer("view", "shop.views:books", reads_object=False)
+ANY = Condition("shop.book")
+PENS = Condition("shop.pen")
+
+
+@pytest.fixture
+def world():
+    world = World()
+    world.save(1, shelf=1)
+    world.save(2, shelf=2)
+    world.work()
+    world.tick(20)
+    return world
+
+
+def told(world, id):
+    return [(send.name, send.meta["action"], send.meta["pk"]) for send in world.sent.get(id, [])]
+
+
+# Sharing
+
+
+def test_pages_of_other_addresses_share_nothing_by_vary(world):
+    for pk in (1, 2):
+        page = world.page(where(pk=pk), serializer=VIEW, vary="[]")
+        world.connect(f"room {pk}", replace(page, path=f"/room/{pk}/"))
+    world.save(1, title="secret")
+    world.save(2, title="other")
+    world.work()
+    rendered = {job.page.path for job in world.jobs if isinstance(job, RenderJob)}
+    assert rendered == {"/room/1/", "/room/2/"}
+
+
+# Folding
+
+
+@pytest.mark.parametrize("condition", [ANY, where(shelf=1)])
+def test_a_change_that_is_not_asked_for_does_not_hide_one_that_is(world, condition):
+    world.save(3, shelf=1)
+    world.work()
+    world.renders["book"] = RenderResult("done", '"<ul>"')
+    world.connect("a", world.page(condition, serializer=VIEW, on=("added", "removed")))
+    world.delete(3)
+    world.save(1, title="uno")
+    world.work()
+    assert told(world, "a") == [("book", "removed", 3)]
+
+
+# A view that runs again and gives its page other dependencies
+
+
+def list_and_field_map(world, condition):
+    """A page with a list and a field map, and the same page once the list is rendered anew."""
+    listed = dependency(condition, name="list", serializer=VIEW)
+    shown = dependency(where(shelf=1), name="field", keys=(1,))
+    page = Page("/", time=world.now, recorded=world.now, dependencies=(listed, shown))
+    world.tick()
+    renewed = (dependency(PENS, name="pens"), listed, shown)
+    return page, renewed
+
+
+def answer_view_first(world, renewed):
+    first, second = world.dispatch.next_job(), world.dispatch.next_job()
+    view, match = (first, second) if isinstance(first[1], RenderJob) else (second, first)
+    page = Page("/", time=world.now, recorded=world.now, dependencies=renewed)
+    world.tick()
+    world.do(world.dispatch.answer(view[0], RenderResult("done", '"<ul>"', page=page)))
+    world.do(world.dispatch.answer(match[0], world.execute(match[1])))
+    world.work()
+
+
+def test_what_is_being_matched_for_the_pages_other_updates_arrives(world):
+    page, renewed = list_and_field_map(world, ANY)
+    world.connect("a", page)
+    world.save(1, title="uno")
+    answer_view_first(world, renewed)
+    assert sorted(told(world, "a")) == [("field", "changed", 1), ("list", "changed", 1)]
+
+
+def test_what_is_being_replayed_for_the_pages_other_updates_arrives(world):
+    page, renewed = list_and_field_map(world, PENS)
+    world.save(1, title="uno")
+    world.dispatch.changed(Change("shop.pen", 7, "created", world.now), world.now)
+    world.tick()
+    world.connect("a", page)
+    answer_view_first(world, renewed)
+    assert sorted(told(world, "a")) == [("field", "changed", 1), ("list", "added", 7)]
+
+
+# A membership that several pages share
+
+
+@pytest.fixture
+def old_and_new(world):
+    """Two pages with one condition; the older one's list lacks what moved in since."""
+    old = world.page(where(shelf=1))
+    world.save(2, shelf=1)
+    world.work()
+    world.tick(1)
+    new = world.page(where(shelf=1))
+    world.tick(1)
+    world.connect("old", old)
+    world.connect("new", new)
+    return world
+
+
+def moves_out(world):
+    world.save(2, shelf=2)
+    world.work()
+    return [(action, pk) for action, pk, _ in world.events("new")]
+
+
+def test_an_older_page_brings_the_membership_up_to_date(old_and_new):
+    old_and_new.work()
+    assert moves_out(old_and_new) == [("removed", 2)]
+
+
+def test_so_it_does_when_it_goes_before_it_is_answered(old_and_new):
+    old_and_new.dispatch.disconnect("old")
+    old_and_new.work()
+    assert moves_out(old_and_new) == [("removed", 2)]
+
+
+def test_so_it_does_when_the_instance_changes_before_it_is_answered(old_and_new):
+    assert moves_out(old_and_new) == [("removed", 2)]
+
+
+def test_where_it_can_not_be_answered_all_who_share_it_refresh(old_and_new):
+    world = old_and_new
+    ticket, _ = world.dispatch.next_job()
+    world.do(world.dispatch.failed(ticket, "the renderer died"))
+    assert world.refreshes("old") == world.refreshes("new") == ["error"]
+    # Nobody knows the membership any more: from now on, too much is told.
+    assert moves_out(world) == [("removed", 2)]
+
+
+# Costs
+
+
+def test_a_page_that_missed_too_much_is_loaded_again(world):
+    page = world.page(asking(shelf=1))
+    for pk in range(MAX_INSTANCES + 1):
+        world.save(100 + pk, shelf=1)
+    world.connect("a", page)
+    assert world.refreshes("a") == ["history"]
+    assert world.dispatch.waiting == 0
+    world.save(100, title="x")
+    world.work()
+    assert len(world.events("a")) == 1
+
+
+def test_what_is_not_asked_may_be_missed_in_any_number(world):
+    page = world.page(ANY, serializer=VIEW, name="list")
+    world.renders["list"] = RenderResult("done", '"<ul>"')
+    for pk in range(MAX_INSTANCES + 1):
+        world.save(100 + pk, shelf=1)
+    world.connect("a", page)
+    world.work()
+    assert (world.refreshes("a"), len(world.events("a"))) == ([], 1)
+
+
+def test_matching_does_not_keep_back_renderings(world):
+    world.connect("quiet", world.page(where(pk=1)))
+    world.connect("busy", world.page(asking(shelf=9)))
+    for pk in range(100, 150):
+        world.save(pk, shelf=3)
+    world.save(1, title="uno")
+    kinds = [type(world.dispatch.next_job()[1]) for _ in range(4)]
+    assert RenderJob in kinds
+
+
+# Clocks
+
+
+def test_a_site_whose_clock_is_ahead_loses_nothing(world):
+    world.dispatch._skew = 1.0
+    page = world.page(where(pk=1))
+    ahead = replace(page, time=page.time + 0.9, recorded=page.recorded + 0.9)
+    world.save(1, title="uno")
+    world.connect("a", ahead, since=world.dispatch.at(ahead.time))
+    world.work()
+    assert [json.loads(each.payload)["title"] for each in world.sent["a"]] == ["uno"]
+
+
+def test_what_was_there_when_the_page_recorded_goes_by_its_own_action(world):
+    """A page by URL records late, and asks for what came after an earlier time."""
+    since = world.log.head
+    world.save(3, shelf=2)
+    page = world.page(asking(shelf=2))
+    world.connect("a", page, since=since)
+    world.work()
+    assert [(action, pk) for action, pk, _ in world.events("a")] == [("added", 3)]
