@@ -35,6 +35,11 @@ def key_of(pk: Any) -> Key:
     return pk if isinstance(pk, int) and not isinstance(pk, bool) else str(pk)
 
 
+def has_one_key(model: Model) -> bool:
+    """False for a composite primary key, which none of our messages could hold."""
+    return not model._meta.is_composite_pk
+
+
 def table() -> dict[str, ModelInfo]:
     """What the push server needs to know of every model of the project."""
     every = apps.get_models(include_auto_created=True)

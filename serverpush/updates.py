@@ -19,7 +19,7 @@ from serverpush import discovery
 from serverpush.conditions import compile_condition, condition_q
 from serverpush.exceptions import InvalidUpdate, UnknownModel
 from serverpush.fieldmap import FieldMap
-from serverpush.labels import Model, key_of, model_of
+from serverpush.labels import Model, has_one_key, key_of, model_of
 from serverpush.protocol import PAGE_ACTIONS, Condition, Dependency, Key, Serializer, dump
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
@@ -149,6 +149,13 @@ def _checked(entry: Any) -> Update:
 
 
 def _model(model: Any) -> Model:
+    found = _named_model(model)
+    if not has_one_key(found):
+        raise InvalidUpdate("model", model, "use a model whose primary key is a single field")
+    return found
+
+
+def _named_model(model: Any) -> Model:
     if isinstance(model, str):
         try:
             return model_of(model)

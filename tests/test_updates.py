@@ -17,7 +17,7 @@ from serverpush.protocol import Condition, Page, Serializer
 from serverpush.tokens import sign_page
 from serverpush.updates import MAX_KEYS, compile_update, compile_updates, fitting
 from tests.project import views
-from tests.project.models import Author, Book, Device, Note
+from tests.project.models import Author, Book, Device, Note, Seat
 
 pytestmark = pytest.mark.django_db
 
@@ -279,6 +279,7 @@ class TestBadInput:
             ({"name": "a", "model": Book, "on": "gone"}, "on", "gone", "added, changed, removed"),
             ({"name": "a", "model": Book, "on": ()}, "on", (), "added, changed, removed"),
             ({"name": "a", "model": Book, "on": 5}, "on", 5, "added, changed, removed"),
+            ({"name": "a", "model": Seat}, "model", Seat, "primary key is a single field"),
             ("a", "", "a", "a dict or serverpush.Update"),
         ],
         ids=lambda value: str(value)[:40],

@@ -14,7 +14,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from serverpush.conf import config
 from serverpush.exceptions import UnknownModel
-from serverpush.labels import Model, key_of, label_of, model_of
+from serverpush.labels import Model, has_one_key, key_of, label_of, model_of
 from serverpush.protocol import CHANGE_ACTIONS, Change, ChangeAction
 from serverpush.reporting import is_suppressed
 from serverpush.web.outbox import outbox
@@ -79,14 +79,20 @@ def _pinged(target: Any, pk: Any, action: ChangeAction) -> Iterator[_Told]:
         if pk is None:
             raise ValueError(f"give ping_notifier a primary key of {target.__name__}, or several")
         keys = pk if _is_several(pk) else [pk]
-        label = label_of(model_of(label_of(target)))
+        label = _pingable(target)
         yield from ((label, _checked_key(target, key), action) for key in keys)
         return
     for instance in [target] if isinstance(target, models.Model) else target:
         if instance.pk is None:
             raise ValueError(f"{instance!r} is not saved, so it has no primary key to report")
-        model_of(label_of(type(instance)))
-        yield from _of_instance(instance, label_of(type(instance)), action)
+        yield from _of_instance(instance, _pingable(type(instance)), action)
+
+
+def _pingable(model: Model) -> str:
+    label = label_of(model_of(label_of(model)))
+    if not has_one_key(model):
+        raise ValueError(f"{label} has a composite primary key: its changes can't be reported")
+    return label
 
 
 def _is_several(pk: Any) -> bool:
@@ -267,6 +273,8 @@ def _decided(model: Model) -> str | None:
 
 
 def _is_reported(model: Model) -> bool:
+    if not has_one_key(model):
+        return False
     chosen = _chosen()
     if chosen == "__all__":
         return label_of(model) not in LEFT_OUT and not _is_session(model)

@@ -83,6 +83,14 @@ class Club(models.Model):
     tags = models.ManyToManyField(Tag, through="Membership", related_name="clubs")
 
 
+class Seat(models.Model):
+    """A model whose key is two fields together."""
+
+    pk = models.CompositePrimaryKey("row", "number")
+    row = models.IntegerField()
+    number = models.IntegerField()
+
+
 class Membership(models.Model):
     club = models.ForeignKey(Club, on_delete=models.CASCADE)
     tag = models.ForeignKey(Tag, to_field="name", on_delete=models.CASCADE)

@@ -28,6 +28,7 @@ from tests.project.models import (
     Novel,
     Person,
     Reprint,
+    Seat,
     Tag,
 )
 
@@ -132,6 +133,22 @@ class TestSaves:
         assert ("project.reprint", pk, "deleted") in reported
         assert ("project.edition", other, "deleted") in reported
         assert ("project.edition", pk, "deleted") not in reported
+
+    def test_a_composite_key_is_not_reported(self, reported, settings):
+        settings.SERVERPUSH_MODELS = ["project.Seat", "project.Author"]
+        seat = Seat.objects.create(row=1, number=2)
+        seat.save()
+        seat.delete()
+        Seat.objects.create(row=1, number=3)
+        Seat.objects.all().delete()
+        assert reported == []
+
+    @pytest.mark.parametrize("target", [Seat(row=1, number=2), [Seat(row=1, number=2)]])
+    def test_nor_can_it_be_pinged(self, reported, target):
+        with pytest.raises(ValueError, match=r"^project\.seat has a composite primary key"):
+            ping_notifier(target)
+        with pytest.raises(ValueError, match=r"^project\.seat has a composite primary key"):
+            ping_notifier(Seat, pk=[(1, 2)])
 
     def test_what_a_cascade_deletes_is_reported(self, reported, book):
         author = Author.objects.create(name="Jane")

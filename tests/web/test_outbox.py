@@ -306,7 +306,9 @@ class TestLoss:
         batch = notifier.next_batch()
         assert batch["changes"] == []
         assert "project.bok" in batch["gap"]
-        assert "there is no model 'project.bok'" in log(logging.ERROR)[0]
+        said = log(logging.ERROR)[0]
+        assert "refused 1 change, which is dropped: " in said
+        assert "there is no model 'project.bok'" in said
         assert len(log(logging.ERROR)) == 1
 
     def test_a_refused_gap_is_kept_for_the_next_batch(self, outbox, notifier, log):
@@ -393,7 +395,13 @@ QUIET = ["-W", "ignore:This process:DeprecationWarning"]
 
 def run(source, port):
     return subprocess.run(
-        [sys.executable, *QUIET, "-c", textwrap.dedent(SCRIPT) + textwrap.dedent(source), str(port)],
+        [
+            sys.executable,
+            *QUIET,
+            "-c",
+            textwrap.dedent(SCRIPT) + textwrap.dedent(source),
+            str(port),
+        ],
         capture_output=True,
         text=True,
         timeout=20,
@@ -403,7 +411,13 @@ def run(source, port):
 
 def start(source, port):
     return subprocess.Popen(
-        [sys.executable, *QUIET, "-c", textwrap.dedent(SCRIPT) + textwrap.dedent(source), str(port)],
+        [
+            sys.executable,
+            *QUIET,
+            "-c",
+            textwrap.dedent(SCRIPT) + textwrap.dedent(source),
+            str(port),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
