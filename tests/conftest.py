@@ -1,13 +1,18 @@
 """What several test modules need: a captured outbox, and a stand-in for the push server."""
 
 import json
+import os
 import queue
+import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from serverpush.web.outbox import outbox
+
+# What the processes of tests leave behind is not for this user's own push servers.
+os.environ["XDG_STATE_HOME"] = os.path.join(tempfile.gettempdir(), "serverpush-tests")
 
 
 @pytest.fixture

@@ -85,7 +85,9 @@ def _pinged(target: Any, pk: Any, action: ChangeAction) -> Iterator[_Told]:
     for instance in [target] if isinstance(target, models.Model) else target:
         if instance.pk is None:
             raise ValueError(f"{instance!r} is not saved, so it has no primary key to report")
-        yield from _of_instance(instance, _pingable(type(instance)), action)
+        label = _pingable(type(instance))
+        _checked_key(type(instance), instance.pk)
+        yield from _of_instance(instance, label, action)
 
 
 def _pingable(model: Model) -> str:
@@ -116,9 +118,13 @@ def _plain_key(model: Model, pk: Any) -> Any:
     field: Any = model._meta.pk
     if type(pk) is int and isinstance(field, models.IntegerField):
         return pk
+    if not isinstance(pk, int | str):
+        # A UUID, say: has one spelling only.
+        return pk
     try:
         return field.to_python(pk)
-    except ValidationError:
+    except (ValidationError, TypeError, ValueError):
+        # It is saved already, and what was saved must not fail here.
         return pk
 
 

@@ -150,6 +150,12 @@ class TestSaves:
         with pytest.raises(ValueError, match=r"^project\.seat has a composite primary key"):
             ping_notifier(Seat, pk=[(1, 2)])
 
+    @pytest.mark.parametrize("instance", [Device(pk="nonsense"), Author(pk="nonsense")])
+    def test_an_instance_with_an_impossible_key_is_not_pinged(self, reported, instance):
+        with pytest.raises(ValueError, match=r"^'nonsense' can't be a key of project\."):
+            ping_notifier(instance)
+        assert reported == []
+
     def test_what_a_cascade_deletes_is_reported(self, reported, book):
         author = Author.objects.create(name="Jane")
         book.author = author
