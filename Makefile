@@ -33,7 +33,7 @@ $(VENV)/.test: $(BIN)/python pyproject.toml
 	@touch $@ $(VENV)/.demo
 
 js/node_modules/.stamp: js/package.json js/package-lock.json
-	@command -v npm >/dev/null || { echo "The JavaScript tests need Node and npm: run 'sudo apt-get install npm'." >&2; exit 1; }
+	@.ci/node
 	@echo "Installing what the JavaScript tests need into js/node_modules."
 	@cd js && npm ci --silent --no-audit --no-fund
 	@touch $@
