@@ -211,6 +211,8 @@ class Dispatch:
         return [Refresh(tuple(sorted(told)), "error")] if told else []
 
     def _settle(self, asked: Asked, step: Step, met: dict[int, Watched]) -> None:
+        if step.is_folded:
+            self.index.note_fold(asked.model, asked.pk, step.floor, step.position)
         members = {each.number for each in self.index.members_of(asked.model, asked.pk)}
         # A membership that a page brought along, and that is not up to date yet.
         outdated = {each.watched.number: each.watched for each in asked.missed}
@@ -287,8 +289,8 @@ class Dispatch:
     def _rendered(self, run: Run, result: RenderResult) -> list[Action]:
         owed = self._renderings.finish(run)
         if result.status == "gone":
+            # The membership stays as it is: the deletion's own report is for everybody.
             for each in owed:
-                self.index.move(each.watched, each.pk, False, each.step.position)
                 self._renderings.owe(replace(each, after=False))
             return []
         if result.status == "refused":

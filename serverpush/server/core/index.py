@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,7 @@ from serverpush.protocol import (
 )
 
 MAX_MOVES = 1000
+MAX_FOLDS = 10_000
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +79,10 @@ class Index:
         self._rest: dict[str, dict[int, Watched]] = {}
         self._member_of: dict[tuple[str, Key], dict[int, Watched]] = {}
         self._unlisted: dict[str, dict[int, Watched]] = {}
+        # The last places in the log that were decided together, by instance; what
+        # is forgotten of them is before the horizon.
+        self._folds: OrderedDict[tuple[str, Key], tuple[Position, Position]] = OrderedDict()
+        self._horizon: Position | None = None
 
     def __len__(self) -> int:
         return len(self._watched)
@@ -259,6 +264,22 @@ class Index:
                 candidates = by_value.get(result.values[name], {})
                 found += [each for each in candidates.values() if _meets(each, result.values)]
         return found
+
+    def note_fold(self, model: str, pk: Key, begin: Position, end: Position) -> None:
+        """Note that what an instance met between two positions was never asked."""
+        earlier = self._folds.pop((model, pk), None)
+        self._folds[model, pk] = (begin, end)
+        if len(self._folds) > MAX_FOLDS:
+            _, earlier = self._folds.popitem(last=False)
+        if earlier is not None and (self._horizon is None or self._horizon < earlier[1]):
+            self._horizon = earlier[1]
+
+    def was_asked(self, model: str, pk: Key, at: Position) -> bool:
+        """Do the noted moves tell what an instance met at an earlier position?"""
+        if self._horizon is not None and at < self._horizon:
+            return False
+        begin, end = self._folds.get((model, pk), (at, at))
+        return not begin < at < end
 
     def move(self, watched: Watched, pk: Key, joined: bool, position: Position) -> None:
         """Note that an instance came to meet a condition, or stopped."""

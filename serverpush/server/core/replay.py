@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from serverpush.protocol import Change, Key, Page, Position
-from serverpush.server.core.index import Index, Watched
+from serverpush.server.core.index import Index
 from serverpush.server.core.log import Instance, Log
 from serverpush.server.core.matchings import Missed
 from serverpush.server.core.owed import Owed
@@ -66,7 +66,7 @@ def replay(
             if condition.model not in family or condition.key not in (None, pk):
                 continue
             if watched.is_asked:
-                before = _before(connection, place, watched, pk, changes, since)
+                before = _before(connection, place, pk, changes, since, index)
                 ticket = connection.floors.hold(since)
                 yield Missed(connection, place, watched, pk, step, before, bool(missed), ticket)
             elif missed:
@@ -86,24 +86,23 @@ def _step(changes: Changes, since: Position) -> Step:
 def _before(
     connection: Connection,
     place: int,
-    watched: Watched,
     pk: Key,
     changes: Changes,
     since: Position,
+    index: Index,
 ) -> bool | None:
     """Did the client have the instance at ``since``? None: not known.
 
-    What the page recorded holds for an instance that was not touched between
-    its rendering and the client's position. One that it listed may have come to
-    match before that, or while it was rendered.
+    What the page recorded holds for an instance that was not touched between its
+    rendering and the client's position, unless it was listed late: it may have
+    come to match while the page was rendered. Else the noted moves tell.
     """
+    watched, keys = connection.watched[place], connection.page.dependencies[place].keys
     member = watched.was_member(pk, since)
-    if member is not None:
-        return member
-    keys = connection.page.dependencies[place].keys
-    if keys is None or watched.members is None:
-        return None
-    if any(position <= since for position, _ in changes):
-        return None
-    listed_late = any(connection.may_show(change.at) for _, change in changes)
-    return None if pk in keys and listed_late else pk in keys
+    untouched = all(position > since for position, _ in changes)
+    if keys is None or not untouched:
+        return member if index.was_asked(watched.condition.model, pk, since) else None
+    listed = pk in keys
+    listed_late = listed and any(connection.may_show(change.at) for _, change in changes)
+    disagree = member is not None and member != listed
+    return None if watched.members is None or listed_late or disagree else listed

@@ -13,13 +13,15 @@ class Step:
 
     ``first`` and ``at`` are the first one's action and when it was committed, in
     seconds since the epoch; ``floor`` is the position before it, and
-    ``position`` the last one's.
+    ``position`` the last one's. ``is_folded`` where there are several, and
+    nobody knows what was between them.
     """
 
     first: ChangeAction
     at: float
     floor: Position
     position: Position
+    is_folded: bool = False
 
     def join(self, other: Step) -> Step:
         """Both together: a step that is replayed may be the earlier one."""
@@ -29,4 +31,5 @@ class Step:
             min(self.at, other.at),
             begin.floor,
             max(self.position, other.position),
+            True,
         )

@@ -7,7 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from serverpush.protocol import Change, Condition, Page, RenderJob, RenderResult, Serializer
+from serverpush.protocol import (
+    Change,
+    Condition,
+    MatchJob,
+    Page,
+    RenderJob,
+    RenderResult,
+    Serializer,
+)
 from serverpush.server.core.replay import MAX_INSTANCES
 
 from .world import World, asking, dependency, where
@@ -204,3 +212,83 @@ def test_what_was_there_when_the_page_recorded_goes_by_its_own_action(world):
     world.connect("a", page, since=since)
     world.work()
     assert [(action, pk) for action, pk, _ in world.events("a")] == [("added", 3)]
+
+
+# Changes that are decided together, and rows that are gone when they are rendered
+
+
+def create(world):
+    world.save(5, shelf=1)
+
+
+def delete(world):
+    world.delete(5)
+
+
+def move_in(world):
+    world.save(5, shelf=1)
+
+
+def move_out(world):
+    world.save(5, shelf=2)
+
+
+@pytest.mark.parametrize("condition", [where(shelf=1), asking(shelf=1)])
+@pytest.mark.parametrize(
+    ("before", "first", "second", "on", "action"),
+    [
+        (None, create, delete, ("added", "changed", "removed"), "removed"),
+        (move_out, move_in, move_out, ("added", "changed", "removed"), "removed"),
+        (move_in, move_out, move_in, ("added",), "added"),
+    ],
+)
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_page_rendered_between_changes_that_are_decided_together(
+    world, condition, before, first, second, on, action, listed
+):
+    if before:
+        before(world)
+        world.work()
+    world.connect("other", world.page(condition, on=on))
+    world.tick(10)
+    first(world)
+    world.tick(1)
+    page = world.page(condition, on=on)
+    if not listed:
+        page = replace(page, dependencies=(replace(page.dependencies[0], keys=None),))
+    world.tick(1)
+    second(world)
+    world.work()
+    world.tick(1)
+    world.connect("a", page)
+    world.work()
+    assert [each[1:] for each in told(world, "a")] == [(action, 5)]
+
+
+def match_only(world):
+    """Answer the questions; returns the rendering that is next."""
+    while isinstance((found := world.dispatch.next_job())[1], MatchJob):
+        world.do(world.dispatch.answer(found[0], world.execute(found[1])))
+    return found
+
+
+@pytest.mark.parametrize("condition", [where(shelf=1), asking(shelf=1)])
+def test_a_row_that_one_finds_gone_is_removed_for_all(world, condition):
+    world.save(5, shelf=1)
+    world.work()
+    world.tick(10)
+    world.connect("one", world.page(condition))
+    world.connect("other", world.page(condition, on=("added", "removed")))
+    world.tick(10)
+    world.save(5, title="x")
+    ticket, job = match_only(world)
+    world.tick(1)
+    world.connect("new", world.page(condition))
+    del world.rows[5]
+    world.do(world.dispatch.answer(ticket, world.execute(job)))
+    world.work()
+    world.tick()
+    world.report(5, "deleted")
+    world.work()
+    for id in ("one", "other", "new"):
+        assert ("book", "removed", 5) in told(world, id), id
