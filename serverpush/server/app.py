@@ -163,7 +163,13 @@ class PushServer:
         # Only the core keeps the page from here on.
         client.data = None
         since = self._since(admission)
-        live, actions = self.dispatch.connect(client.id, admission.page, admission.visitor, since)
+        live, actions = self.dispatch.connect(
+            client.id,
+            admission.page,
+            admission.visitor,
+            since,
+            returns=isinstance(admission.since, Position),
+        )
         ready = dump({"position": str(self.log.head), "live": live})
         self.transport.send([client], Frame.event("serverpush:ready", ready))
         self._do(actions)

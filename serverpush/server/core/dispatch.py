@@ -78,10 +78,11 @@ class Dispatch:
     # Connections
 
     def connect(
-        self, id: str, page: Page, visitor: Visitor, since: Position
+        self, id: str, page: Page, visitor: Visitor, since: Position, *, returns: bool = False
     ) -> tuple[bool, list[Action]]:
         """Register a client and find out what it missed after ``since``.
 
+        ``returns``: it was connected before, and ``since`` is its safe position.
         Returns whether it is up to date already, and what to do.
         """
         if since.epoch == self.log.epoch:
@@ -98,7 +99,7 @@ class Dispatch:
         self._watch(connection, changed)
         if changed is None:
             return False, [Refresh((id,), "history")]
-        self._bring(connection, range(len(connection.watched)), changed, since)
+        self._bring(connection, range(len(connection.watched)), changed, since, returns)
         return not connection.floors, []
 
     def disconnect(self, id: str) -> None:
@@ -128,9 +129,14 @@ class Dispatch:
         connection.watched = []
 
     def _bring(
-        self, connection: Connection, places: Collection[int], changed: list[Any], since: Position
+        self,
+        connection: Connection,
+        places: Collection[int],
+        changed: list[Any],
+        since: Position,
+        returns: bool = False,
     ) -> None:
-        for each in replay(connection, places, changed, since, self.index):
+        for each in replay(connection, places, changed, since, self.index, returns=returns):
             if isinstance(each, Owed):
                 self._renderings.owe(each)
             else:
@@ -255,7 +261,7 @@ class Dispatch:
         if place >= len(connection.watched) or connection.watched[place] is not watched:
             place = connection.watched.index(watched)
         self._renderings.owe(
-            Owed.at(connection, place, missed.pk, missed.step, missed.before, after)
+            Owed.at(connection, place, missed.pk, missed.step, missed.before, after, missed.doubt)
         )
 
     def _not_matched(self, asked: Asked, reason: str) -> list[Action]:

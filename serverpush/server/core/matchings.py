@@ -32,6 +32,7 @@ class Missed:
     pk: Key
     step: Step
     before: bool | None
+    doubt: bool
     owed: bool
     ticket: int
 

@@ -16,7 +16,8 @@ class Owed:
 
     ``before`` and ``after`` say whether the instance met the condition when the
     client was last told, and now; ``before`` is None where nobody knows, and in
-    ``doubt`` where the change may have come while the page was rendered.
+    ``doubt`` where the change may have come while the page was rendered, or the
+    client may have been told of it already.
     ``ticket`` holds the connection's safe position back until this is sent.
     """
 
@@ -40,6 +41,7 @@ class Owed:
         step: Step,
         before: bool | None,
         after: bool,
+        doubt: bool = False,
     ) -> Owed:
         """What the update at this place of the connection's page is owed."""
         return cls(
@@ -51,7 +53,7 @@ class Owed:
             step=step,
             before=before,
             after=after,
-            doubt=connection.may_show(step.at),
+            doubt=doubt or connection.may_show(step.at),
         )
 
     @property

@@ -54,8 +54,14 @@ def replay(
     changed: list[tuple[Instance, Changes]],
     since: Position,
     index: Index,
+    *,
+    returns: bool,
 ) -> Iterator[Owed | Missed]:
-    """What the updates at these places are to be brought over, one item for each instance."""
+    """What the updates at these places are to be brought over, one item for each instance.
+
+    A client that ``returns`` may have applied some of what came after ``since``,
+    its last safe position, so nothing is certain about what it shows.
+    """
     for (model, pk), changes in changed:
         family = index.family(model)
         missed = [each for each in changes if each[0] > since]
@@ -68,10 +74,12 @@ def replay(
             if watched.is_asked:
                 before = _before(connection, place, pk, changes, since, index)
                 ticket = connection.floors.hold(since)
-                yield Missed(connection, place, watched, pk, step, before, bool(missed), ticket)
+                yield Missed(
+                    connection, place, watched, pk, step, before, returns, bool(missed), ticket
+                )
             elif missed:
                 before, after = step.first != "created", missed[-1][1].action != "deleted"
-                yield Owed.at(connection, place, pk, step, before, after)
+                yield Owed.at(connection, place, pk, step, before, after, returns)
 
 
 def _step(changes: Changes, since: Position) -> Step:

@@ -292,3 +292,19 @@ def test_a_row_that_one_finds_gone_is_removed_for_all(world, condition):
     world.work()
     for id in ("one", "other", "new"):
         assert ("book", "removed", 5) in told(world, id), id
+
+
+@pytest.mark.parametrize("condition", [where(shelf=1), asking(shelf=1), ANY])
+def test_a_client_may_have_applied_what_came_after_its_safe_position(world, condition):
+    page = world.page(condition)
+    world.connect("a", page)
+    safe = world.log.head
+    world.save(5, shelf=1)
+    world.work()
+    assert [each[1:] for each in told(world, "a")] == [("added", 5)]
+    world.dispatch.disconnect("a")
+    world.delete(5)
+    # Its last event said no more than this was safe: something else was still to come.
+    world.connect("again", page, since=safe)
+    world.work()
+    assert [each[1:] for each in told(world, "again")] == [("removed", 5)]

@@ -140,7 +140,9 @@ class Pages(RuleBasedStateMachine):
     def connect(self, client: Client) -> None:
         since = client.since or self.world.log.at(client.page.time)
         client.connected = True
-        live, actions = self.world.dispatch.connect(client.id, client.page, client.visitor, since)
+        live, actions = self.world.dispatch.connect(
+            client.id, client.page, client.visitor, since, returns=client.since is not None
+        )
         self.apply(actions)
         if live:
             client.since = self.world.log.head

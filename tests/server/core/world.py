@@ -112,7 +112,9 @@ class World:
         self, id: str, page: Page, since: Any = None, visitor: Visitor | None = None
     ) -> bool:
         position = self.log.at(page.time) if since is None else since
-        live, actions = self.dispatch.connect(id, page, visitor or Visitor(), position)
+        live, actions = self.dispatch.connect(
+            id, page, visitor or Visitor(), position, returns=since is not None
+        )
         self.do(actions)
         return live
 
