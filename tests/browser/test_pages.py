@@ -70,6 +70,13 @@ def test_nothing_arrives_twice_after_a_reconnect(live, window):
     expect(page.locator("#events li")).to_have_text(["One", "Two", "Three"])
 
 
+def test_a_rolled_back_save_never_arrives(live, window):
+    page = window(f"{live.url}/author/1/")
+    assert page.request.get(f"{live.url}/author/1/roll-back/").ok
+    save(live, "Kept")
+    expect(page.locator("#events li")).to_have_text(["Kept"])
+
+
 def test_a_page_follows_across_a_restart_of_the_push_server(live, window):
     page = window(f"{live.url}/author/1/")
     save(live, "Up")
