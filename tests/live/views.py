@@ -147,7 +147,10 @@ def nan(request, instance, data):
 
 
 def hangs(request, instance, data):
-    """Hangs for a slow author; the first time for one who waits, saying who it is."""
+    """Hangs for a slow author; the first time for one who waits, saying who it is.
+
+    The sleeps are the fault that is tested: the push server has to end them.
+    """
     while instance.name == "slow":
         time.sleep(3600)
     if instance.name.startswith("wait:"):

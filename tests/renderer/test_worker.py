@@ -121,6 +121,7 @@ def test_an_idle_process_lets_go_of_its_connection(database):
         deadline = time.monotonic() + TIMEOUT
         while any(str(each.readlink()) == str(database) for each in found.iterdir()):
             assert time.monotonic() < deadline
+            # Between two looks: no one announces that a descriptor is closed.
             time.sleep(0.02)
 
 
@@ -175,6 +176,7 @@ def wait_until_full(pipe):
     waiting = array.array("i", [0])
     while waiting[0] < size:
         assert time.monotonic() < deadline
+        # Between two looks: a pipe announces that it can be read, not that it is full.
         time.sleep(0.01)
         fcntl.ioctl(pipe, termios.FIONREAD, waiting)
 

@@ -444,7 +444,10 @@ class TestProcesses:
 
     @pytest.mark.parametrize("delay", [0, 0.0005, 0.001, 0.002])
     def test_parent_and_child_each_report_their_own_after_a_fork(self, notifier, delay):
-        """Wherever the sender is when the fork comes: looking up, connecting, waiting."""
+        """Wherever the sender is when the fork comes: looking up, connecting, waiting.
+
+        The delay moves the fork; the outcome must be the same for each.
+        """
         child = f"""
         import time
         outbox.put(Change('project.book', 1, 'created'))

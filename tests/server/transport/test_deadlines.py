@@ -80,6 +80,7 @@ def test_who_never_joins_is_closed(start, kind):
 def test_joining_ends_the_deadline(start):
     server = start(join_timeout=0.2)
     ws = server.websocket()
+    # Three times the deadline: were it not ended, the client would be closed by now.
     time.sleep(0.6)
     server.send("1")
     assert ws.packet() == '42["news",1]'
@@ -119,6 +120,7 @@ def test_an_idle_websocket_outlives_the_time_outs_of_http(start, monkeypatch):
     monkeypatch.setattr(http, "HEADER_SECONDS", 0.2)
     server = start()
     ws = server.websocket()
+    # Over three times the time-outs: did they hold here, it would be closed by now.
     time.sleep(0.7)
     server.send("1")
     assert ws.packet() == '42["news",1]'

@@ -47,6 +47,7 @@ def test_tokens_come_back(start):
     for number in range(20):
         ws.emit("ask", ack=number)
         assert ws.packet() == f"43{number}[]"
+        # The pace is what is tested: twice as long as a token takes to come back.
         time.sleep(0.02)
 
 
@@ -129,6 +130,7 @@ def test_pending_events_of_a_slow_handler_are_bounded(start):
     server.client()
     for _ in range(40):
         ws.emit("slow")
+        # Slower than the packets' limit, so that only the events' limit can close it.
         time.sleep(0.002)
         if server.transport.clients == {}:
             break

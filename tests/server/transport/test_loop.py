@@ -160,6 +160,7 @@ def test_listen_raises_what_the_system_says():
     first.close()
 
 
+# A machine without IPv6 has nothing to listen on; the code is the same for both.
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 def test_listen_on_ipv6():
     try:
