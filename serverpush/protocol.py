@@ -105,6 +105,43 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """Access that has ended, or may have.
+
+    The connections of ``users`` (keys as text) and ``sessions`` (hashes) end;
+    those of ``doubtful`` users are looked at: their access may have changed.
+    """
+
+    users: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "users": list(self.users),
+            "sessions": list(self.sessions),
+            "doubtful": list(self.doubtful),
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Ending:
+        """Check the shape of a body of ``/disconnect``; raises ``BadMessage``."""
+        if not isinstance(value, dict) or set(value) - {"users", "sessions", "doubtful"}:
+            raise BadMessage("a body has users, sessions and doubtful, no more")
+        lists = {name: _texts(name, given) for name, given in value.items()}
+        return cls(**lists)
+
+
+def _texts(name: str, given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list):
+        raise BadMessage(f"{name} is a list of keys, not {given!r}")
+    for each in given:
+        if isinstance(each, bool) or not isinstance(each, int | str):
+            raise BadMessage(f"{name} holds numbers and texts, not {each!r}")
+    return tuple(str(each) for each in given)
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """Which instances of a model an update is about.
 
@@ -282,204 +319,6 @@ class Visitor:
     @classmethod
     def from_json(cls, value: Any) -> Visitor:
         return cls(*value)
-
-
-@dataclass(frozen=True, slots=True)
-class MatchJob:
-    """Ask the database which conditions on ``model`` the instance ``pk`` meets.
-
-    ``fields`` are to be fetched; ``conditions`` maps an id to an encoded ``Q``
-    that only the database can decide.
-    """
-
-    model: str
-    pk: Key
-    fields: tuple[str, ...]
-    conditions: tuple[tuple[int, str], ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "job": "match",
-            "model": self.model,
-            "pk": self.pk,
-            "fields": list(self.fields),
-            "conditions": [list(each) for each in self.conditions],
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> MatchJob:
-        return cls(
-            value["model"],
-            value["pk"],
-            tuple(value["fields"]),
-            tuple((number, query) for number, query in value["conditions"]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class MatchResult:
-    """``values`` are the fetched fields, None where the instance is gone.
-
-    ``unknown`` are the conditions that the database could not decide. Where it
-    could not be asked at all, ``error`` says why and the rest says nothing.
-    """
-
-    values: dict[str, Any] | None
-    met: frozenset[int] = frozenset()
-    unknown: frozenset[int] = frozenset()
-    error: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "values": self.values,
-            "met": sorted(self.met),
-            "unknown": sorted(self.unknown),
-            "error": self.error,
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> MatchResult:
-        return cls(
-            value["values"],
-            frozenset(value["met"]),
-            frozenset(value["unknown"]),
-            value["error"],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class RenderJob:
-    """Serialize one instance for a page as one of its visitors would see it.
-
-    ``present`` is False where the instance stopped matching: the serializer
-    then gets a stand-in that has ``pk`` and ``_meta``.
-    """
-
-    name: str
-    model: str
-    pk: Key
-    present: bool
-    serializer: Serializer
-    data: str
-    page: Page
-    visitor: Visitor
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "job": "render",
-            "name": self.name,
-            "model": self.model,
-            "pk": self.pk,
-            "present": self.present,
-            "serializer": self.serializer.to_json(),
-            "data": self.data,
-            "page": self.page.with_dependencies((), self.page.time, self.page.recorded).to_json(),
-            "visitor": self.visitor.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> RenderJob:
-        return cls(
-            value["name"],
-            value["model"],
-            value["pk"],
-            value["present"],
-            Serializer.from_json(value["serializer"]),
-            value["data"],
-            Page.from_json(value["page"]),
-            Visitor.from_json(value["visitor"]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class RenderResult:
-    """What became of a rendering.
-
-    ``done``: ``payload`` is JSON text, and ``page`` the page anew where a view
-    ran again with its update function. ``gone``: the instance is no more.
-    ``refused``: this visitor may not see it. ``failed``: ``error`` says why.
-    """
-
-    status: Literal["done", "gone", "refused", "failed"]
-    payload: str = ""
-    error: str = ""
-    page: Page | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "status": self.status,
-            "payload": self.payload,
-            "error": self.error,
-            "page": None if self.page is None else self.page.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> RenderResult:
-        page = value["page"]
-        return cls(
-            value["status"],
-            value["payload"],
-            value["error"],
-            None if page is None else Page.from_json(page),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ResolveJob:
-    """Resolve a URL and run its update function, for a connection by ``url``.
-
-    ``page`` carries path, query, host and secure; the rest is found out.
-    """
-
-    page: Page
-    visitor: Visitor
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "job": "resolve",
-            "page": self.page.to_json(),
-            "visitor": self.visitor.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> ResolveJob:
-        return cls(Page.from_json(value["page"]), Visitor.from_json(value["visitor"]))
-
-
-@dataclass(frozen=True, slots=True)
-class ResolveResult:
-    """The page that the URL gives this visitor; None where there is none to see."""
-
-    page: Page | None
-    error: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "page": None if self.page is None else self.page.to_json(),
-            "error": self.error,
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> ResolveResult:
-        page = value["page"]
-        return cls(None if page is None else Page.from_json(page), value["error"])
-
-
-Job = MatchJob | RenderJob | ResolveJob
-Result = MatchResult | RenderResult | ResolveResult
-
-
-def job_from_json(value: dict[str, Any]) -> Job:
-    """Read any of the three jobs; raises ``BadMessage`` for another kind."""
-    kinds: dict[str, type[MatchJob] | type[RenderJob] | type[ResolveJob]] = {
-        "match": MatchJob,
-        "render": RenderJob,
-        "resolve": ResolveJob,
-    }
-    kind = kinds.get(value.get("job", ""))
-    if kind is None:
-        raise BadMessage(f"{value.get('job')!r} is not a job")
-    return kind.from_json(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,3 +123,9 @@ def start_notifier(settings):
 @pytest.fixture
 def notifier(start_notifier):
     return start_notifier()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--full", action="store_true", help="run the fault tests of tests/chaos at full size"
+    )

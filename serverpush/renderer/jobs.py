@@ -6,15 +6,19 @@ from contextvars import copy_context
 
 from django.db import close_old_connections, reset_queries
 
-from serverpush.protocol import (
+from serverpush.jobs import (
+    AccessJob,
+    AccessResult,
     Job,
     MatchJob,
     MatchResult,
     RenderJob,
     RenderResult,
+    ResolveJob,
     ResolveResult,
     Result,
 )
+from serverpush.renderer.access import check
 from serverpush.renderer.handler import Chain
 from serverpush.renderer.matching import match
 from serverpush.renderer.once import logger
@@ -44,6 +48,8 @@ def failure(job: Job, problem: str) -> Result:
         return MatchResult(None, error=problem)
     if isinstance(job, RenderJob):
         return RenderResult("failed", error=problem)
+    if isinstance(job, AccessJob):
+        return AccessResult((), problem)
     return ResolveResult(None, problem)
 
 
@@ -51,15 +57,12 @@ def _run(chain: Chain, job: Job) -> Result:
     with suppress():
         if isinstance(job, RenderJob):
             return render(chain, job)
-        if isinstance(job, MatchJob):
-            return _match(job)
-        return resolve(chain, job)
-
-
-def _match(job: MatchJob) -> MatchResult:
-    reset_queries()
-    close_old_connections()
-    try:
-        return match(job)
-    finally:
+        if isinstance(job, ResolveJob):
+            return resolve(chain, job)
+        # These make no request, whose signals would do this.
+        reset_queries()
         close_old_connections()
+        try:
+            return match(job) if isinstance(job, MatchJob) else check(job)
+        finally:
+            close_old_connections()

@@ -11,7 +11,8 @@ from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 
 from serverpush.exceptions import ServerPushError
-from serverpush.protocol import Page, ResolveJob, ResolveResult
+from serverpush.jobs import ResolveJob, ResolveResult
+from serverpush.protocol import Page
 from serverpush.renderer.handler import Chain, is_success
 from serverpush.renderer.livepages import page_of
 from serverpush.renderer.places import sentence

@@ -21,8 +21,9 @@ from django.utils import timezone, translation
 from serverpush import discovery
 from serverpush.exceptions import InvalidUpdate, SerializerFailed, UpdateFailed
 from serverpush.fieldmap import FieldMap
+from serverpush.jobs import RenderJob, RenderResult
 from serverpush.labels import Model, model_of
-from serverpush.protocol import Page, RenderJob, RenderResult
+from serverpush.protocol import Page
 from serverpush.renderer.handler import Chain, is_success
 from serverpush.renderer.livepages import page_of
 from serverpush.renderer.once import error_once, logger

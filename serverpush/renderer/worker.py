@@ -15,7 +15,7 @@ from django.db import close_old_connections, connections
 from django.urls import URLResolver, get_resolver
 
 from serverpush.conf import config
-from serverpush.protocol import job_from_json
+from serverpush.jobs import job_from_json
 from serverpush.renderer.handler import Chain
 from serverpush.renderer.jobs import run
 from serverpush.renderer.once import logger

@@ -12,7 +12,7 @@ from django.db import OperationalError, connections, transaction
 from django.db.backends.signals import connection_created
 
 from serverpush.exceptions import WriteRefused
-from serverpush.protocol import RenderJob
+from serverpush.jobs import RenderJob
 from serverpush.renderer.once import error_once
 
 _LEADING = re.compile(r"(?:\s+|\(|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)

@@ -15,7 +15,8 @@ from django.http import parse_cookie
 
 from serverpush import tokens
 from serverpush.exceptions import BadMessage, BadToken
-from serverpush.protocol import Page, Position, ResolveJob, ResolveResult, Visitor
+from serverpush.jobs import ResolveJob, ResolveResult
+from serverpush.protocol import Page, Position, Visitor
 from serverpush.server import origins
 from serverpush.server.transport import Client, Refused
 

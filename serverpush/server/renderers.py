@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from serverpush.exceptions import RendererFailed
-from serverpush.protocol import (
+from serverpush.jobs import (
     Job,
     MatchJob,
     MatchResult,

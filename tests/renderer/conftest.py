@@ -7,7 +7,8 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.auth.models import User
 from django.middleware.cache import FetchFromCacheMiddleware
 
-from serverpush.protocol import Page, RenderJob, Serializer, Visitor, dump
+from serverpush.jobs import RenderJob
+from serverpush.protocol import Page, Serializer, Visitor, dump
 from serverpush.renderer import once
 from serverpush.renderer.jobs import run
 from serverpush.renderer.sessions import ReadOnlySession

@@ -11,7 +11,8 @@ from django.db import connection
 from django.urls import get_script_prefix, get_urlconf
 from django.utils import timezone, translation
 
-from serverpush.protocol import MatchJob, Page, ResolveJob, Serializer, Visitor
+from serverpush.jobs import MatchJob, ResolveJob
+from serverpush.protocol import Page, Serializer, Visitor
 from serverpush.renderer import jobs
 from serverpush.renderer.jobs import run
 from tests.project.models import Book

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from serverpush.conditions import compile_condition
-from serverpush.protocol import MatchJob, MatchResult
+from serverpush.jobs import MatchJob, MatchResult
 from serverpush.renderer import once
 from serverpush.renderer.jobs import run
 from serverpush.renderer.matching import match

@@ -2,7 +2,8 @@
 
 import pytest
 
-from serverpush.protocol import Page, ResolveJob, Visitor
+from serverpush.jobs import ResolveJob
+from serverpush.protocol import Page, Visitor
 from serverpush.renderer.jobs import run
 from tests.project.models import Author
 from tests.renderer.conftest import log_in

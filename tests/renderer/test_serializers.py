@@ -10,7 +10,8 @@ from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.utils import timezone, translation
 
-from serverpush.protocol import RenderResult, Serializer, Visitor
+from serverpush.jobs import RenderResult
+from serverpush.protocol import Serializer, Visitor
 from serverpush.renderer.jobs import run
 from serverpush.tokens import session_hash
 from tests.project.models import Author, Book, Note

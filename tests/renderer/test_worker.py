@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from serverpush.protocol import MatchJob, Page, ResolveJob, Visitor
+from serverpush.jobs import MatchJob, ResolveJob
+from serverpush.protocol import Page, Visitor
 from tests.project.models import Book
 from tests.renderer.conftest import render_job
 from tests.renderer.process import TIMEOUT, Process

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from serverpush.protocol import Page, Position, ResolveResult
+from serverpush.jobs import ResolveResult
+from serverpush.protocol import Page, Position
 from serverpush.server.admission import URL_BURST, Admissions
 from serverpush.server.transport import Handshake, Refused
 from serverpush.tokens import session_hash, sign_page

@@ -10,20 +10,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from serverpush.protocol import (
-    Change,
-    Dependency,
-    Gap,
-    Key,
-    MatchJob,
-    MatchResult,
-    ModelInfo,
-    Page,
-    Position,
-    RenderJob,
-    RenderResult,
-    Visitor,
-)
+from serverpush.jobs import MatchJob, MatchResult, RenderJob, RenderResult
+from serverpush.protocol import Change, Dependency, Gap, Key, ModelInfo, Page, Position, Visitor
 from serverpush.server.core.actions import Action, Refresh, Report, Send
 from serverpush.server.core.index import Index, Watched
 from serverpush.server.core.log import Log

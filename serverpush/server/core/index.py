@@ -7,15 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from serverpush.protocol import (
-    Change,
-    Condition,
-    Key,
-    MatchJob,
-    MatchResult,
-    ModelInfo,
-    Position,
-)
+from serverpush.jobs import MatchJob, MatchResult
+from serverpush.protocol import Change, Condition, Key, ModelInfo, Position
 
 MAX_MOVES = 1000
 MAX_FOLDS = 10_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from serverpush.protocol import Key, MatchJob
+from serverpush.jobs import MatchJob
+from serverpush.protocol import Key
 from serverpush.server.core.index import Index, Watched
 from serverpush.server.core.registry import Connection
 from serverpush.server.core.steps import Step

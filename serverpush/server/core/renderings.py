@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from serverpush.protocol import Key, Position, RenderJob, Serializer
+from serverpush.jobs import RenderJob
+from serverpush.protocol import Key, Position, Serializer
 from serverpush.server.core.owed import Owed
 from serverpush.server.core.registry import Connection, Group
 

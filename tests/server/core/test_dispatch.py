@@ -6,19 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from serverpush.protocol import (
-    Change,
-    Condition,
-    Gap,
-    MatchJob,
-    MatchResult,
-    ModelInfo,
-    Position,
-    RenderJob,
-    RenderResult,
-    Serializer,
-    Visitor,
-)
+from serverpush.jobs import MatchJob, MatchResult, RenderJob, RenderResult
+from serverpush.protocol import Change, Condition, Gap, ModelInfo, Position, Serializer, Visitor
 from serverpush.server.core.actions import Report, Send
 from serverpush.server.core.dispatch import Dispatch
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from serverpush.protocol import Change, Condition, MatchResult, ModelInfo, Position
+from serverpush.jobs import MatchResult
+from serverpush.protocol import Change, Condition, ModelInfo, Position
 from serverpush.server.core.index import MAX_MOVES, Index
 
 from .world import MODELS, asking, where

@@ -7,15 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from serverpush.protocol import (
-    Change,
-    Condition,
-    MatchJob,
-    Page,
-    RenderJob,
-    RenderResult,
-    Serializer,
-)
+from serverpush.jobs import MatchJob, RenderJob, RenderResult
+from serverpush.protocol import Change, Condition, Page, Serializer
 from serverpush.server.core.replay import MAX_INSTANCES
 
 from .world import World, asking, dependency, where

@@ -6,20 +6,8 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from serverpush.protocol import (
-    Change,
-    Condition,
-    Dependency,
-    Job,
-    MatchJob,
-    MatchResult,
-    ModelInfo,
-    Page,
-    RenderJob,
-    RenderResult,
-    Serializer,
-    Visitor,
-)
+from serverpush.jobs import Job, MatchJob, MatchResult, RenderJob, RenderResult
+from serverpush.protocol import Change, Condition, Dependency, ModelInfo, Page, Serializer, Visitor
 from serverpush.server.core.actions import Action, Refresh, Send
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
