@@ -11,7 +11,7 @@ from django.db import connection
 from django.urls import get_script_prefix, get_urlconf
 from django.utils import timezone, translation
 
-from serverpush.jobs import MatchJob, ResolveJob
+from serverpush.jobs import AccessJob, MatchJob, ResolveJob
 from serverpush.protocol import Page, Serializer, Visitor
 from serverpush.renderer import jobs
 from serverpush.renderer.jobs import run
@@ -131,6 +131,7 @@ def test_two_runs_give_equal_results(render, book):
         MatchJob("project.book", 1, (), ()),
         render_job("awaiting", Book(pk=1)),
         ResolveJob(Page("/shelf/"), Visitor()),
+        AccessJob((("a key", "1"),)),
     ],
     ids=lambda job: type(job).__name__,
 )
@@ -138,7 +139,7 @@ def test_a_mistake_of_our_own_is_a_failed_result(chain, monkeypatch, caplog, job
     def mistaken(*args):
         raise AssertionError("this can't be")
 
-    for name in ("_match", "render", "resolve"):
+    for name in ("match", "render", "resolve", "check"):
         monkeypatch.setattr(jobs, name, mistaken)
     result = run(chain, job)
     assert "AssertionError: this can't be" in result.error
