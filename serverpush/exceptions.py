@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
+
+# Of a value that an error names: enough to recognise it, whatever was sent.
+_Brief = reprlib.Repr()
+_Brief.maxstring = 100
+brief = _Brief.repr
 
 
 class ServerPushError(Exception):
@@ -145,7 +151,7 @@ class UnknownModel(ServerPushError):
 
     def __str__(self) -> str:
         hint = f"; the nearest is {self.near!r}" if self.near else ""
-        return f"there is no model {self.label!r}{hint}"
+        return f"there is no model {brief(self.label)}{hint}"
 
 
 class BadMessage(ServerPushError):

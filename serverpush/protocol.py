@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from serverpush.exceptions import BadMessage
+from serverpush.exceptions import BadMessage, brief
 
 Key = int | str
 """A primary key as JSON has it: a number, or text for everything else."""
@@ -54,9 +54,9 @@ class Position:
         try:
             time, number, epoch = int(parts[0], 16), int(parts[1], 16), parts[2]
         except (IndexError, ValueError):
-            raise BadMessage(f"{text!r} is not a position") from None
+            raise BadMessage(f"{brief(text)} is not a position") from None
         if len(parts) != 3 or str(cls(time, number, epoch)) != text:
-            raise BadMessage(f"{text!r} is not a position")
+            raise BadMessage(f"{brief(text)} is not a position")
         return cls(time, number, epoch)
 
 
@@ -80,20 +80,20 @@ class Change:
     def from_json(cls, value: Any) -> Change:
         """Check the shape of one entry of ``/notify``; raises ``BadMessage``."""
         if not isinstance(value, dict):
-            raise BadMessage(f"a change is an object, not {value!r}")
+            raise BadMessage(f"a change is an object, not {type(value).__name__}")
         unknown = set(value) - {"model", "pk", "action", "at"}
         if unknown:
-            raise BadMessage(f"a change has model, pk, action and at, not {sorted(unknown)}")
+            raise BadMessage(f"a change has model, pk, action and at, not {brief(sorted(unknown))}")
         model, pk, action = value.get("model"), value.get("pk"), value.get("action", "changed")
         at = value.get("at", 0)
         if not isinstance(model, str):
-            raise BadMessage(f"model is a text like 'app_label.Model', not {model!r}")
+            raise BadMessage(f"model is a text like 'app_label.Model', not {brief(model)}")
         if isinstance(pk, bool) or not isinstance(pk, int | str):
-            raise BadMessage(f"pk is a number or a text, not {pk!r}")
+            raise BadMessage(f"pk is a number or a text, not {brief(pk)}")
         if action not in CHANGE_ACTIONS:
-            raise BadMessage(f"action is one of {', '.join(CHANGE_ACTIONS)}, not {action!r}")
+            raise BadMessage(f"action is one of {', '.join(CHANGE_ACTIONS)}, not {brief(action)}")
         if isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at < 1e11:
-            raise BadMessage(f"at is a number of seconds since 1970, not {at!r}")
+            raise BadMessage(f"at is a number of seconds since 1970, not {brief(at)}")
         return cls(model.lower(), pk, action, at)
 
 
@@ -134,10 +134,10 @@ class Ending:
 
 def _texts(name: str, given: Any) -> tuple[str, ...]:
     if not isinstance(given, list):
-        raise BadMessage(f"{name} is a list of keys, not {given!r}")
+        raise BadMessage(f"{name} is a list of keys, not {type(given).__name__}")
     for each in given:
         if isinstance(each, bool) or not isinstance(each, int | str):
-            raise BadMessage(f"{name} holds numbers and texts, not {each!r}")
+            raise BadMessage(f"{name} holds numbers and texts, not {brief(each)}")
     return tuple(str(each) for each in given)
 
 

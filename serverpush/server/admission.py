@@ -18,6 +18,7 @@ from serverpush.exceptions import BadMessage, BadToken
 from serverpush.jobs import ResolveJob, ResolveResult
 from serverpush.protocol import Page, Position, Visitor
 from serverpush.server import origins
+from serverpush.server.core.access import Visit
 from serverpush.server.transport import Client, Refused
 
 logger = logging.getLogger("serverpush.server")
@@ -35,6 +36,7 @@ class Admission:
 
     page: Page
     visitor: Visitor
+    visit: Visit
     since: Position | float
 
 
@@ -43,13 +45,18 @@ class Admissions:
 
     Arguments:
         resolve: has a renderer find the page of a URL.
+        refuses: has the access ended to a page rendered then (seconds since the epoch)?
         head: where the log stands.
     """
 
     def __init__(
-        self, resolve: Callable[[ResolveJob], ResolveResult], head: Callable[[], Position]
+        self,
+        resolve: Callable[[ResolveJob], ResolveResult],
+        refuses: Callable[[Visit, float], bool],
+        head: Callable[[], Position],
     ) -> None:
         self._resolve = resolve
+        self._refuses = refuses
         self._head = head
         self._addresses: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
@@ -63,14 +70,27 @@ class Admissions:
             address=handshake.address,
         )
         since = _since(auth.get("since"))
+        head = self._head()
         if "page" in auth:
-            page = _page(auth["page"], visitor)
-            return Admission(page, visitor, page.time if since is None else since)
-        if "url" in auth:
-            head = self._head()
+            page = _page(auth["page"])
+        elif "url" in auth:
             page = self._by_url(client, auth, visitor)
-            return Admission(page, visitor, head if since is None else since)
-        raise Refused("bad_token", "connect with auth {page: TOKEN} or {url: PATH}")
+        else:
+            raise Refused("bad_token", "connect with auth {page: TOKEN} or {url: PATH}")
+        visit = self._visit(page, visitor)
+        if since is None:
+            since = page.time if "page" in auth else head
+        return Admission(page, visitor, visit, since)
+
+    def _visit(self, page: Page, visitor: Visitor) -> Visit:
+        """On whose behalf this is; raises ``Refused`` where the page is for another."""
+        key = parse_cookie(visitor.cookie).get(settings.SESSION_COOKIE_NAME, "")
+        visit = Visit(key, tokens.session_hash(key), page.user)
+        if page.session and page.session != visit.session:
+            raise Refused("session_mismatch", "this page was rendered for another session")
+        if self._refuses(visit, page.time):
+            raise Refused("session_mismatch", "access to this page has ended")
+        return visit
 
     def _by_url(self, client: Client, auth: dict[str, Any], visitor: Visitor) -> Page:
         url, query = auth["url"], auth.get("query", "")
@@ -106,16 +126,11 @@ class Admissions:
             raise Refused("too_many_connections", "too many connections by url from this address")
 
 
-def _page(token: Any, visitor: Visitor) -> Page:
+def _page(token: Any) -> Page:
     try:
-        page = tokens.verify_page(token)
+        return tokens.verify_page(token)
     except BadToken as error:
         raise Refused(error.code, str(error)) from None
-    if page.session:
-        key = parse_cookie(visitor.cookie).get(settings.SESSION_COOKIE_NAME)
-        if tokens.session_hash(key) != page.session:
-            raise Refused("session_mismatch", "this page was rendered for another session")
-    return page
 
 
 def _since(value: Any) -> Position | float | None:

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from serverpush import tokens
 from serverpush.conf import Config, is_loopback, losses_file
-from serverpush.exceptions import CannotStart, PageTooLarge, RendererFailed
-from serverpush.protocol import Change, Gap, ModelInfo, Position, dump
+from serverpush.exceptions import CannotStart, RendererFailed
+from serverpush.jobs import AccessResult, Job, ResolveResult, Result
+from serverpush.protocol import Change, Ending, Gap, ModelInfo, Position
 from serverpush.server import origins, state
 from serverpush.server.admission import Admission, Admissions
-from serverpush.server.core.actions import Action, Refresh, Report, Send
+from serverpush.server.core.access import Access, Look
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
+from serverpush.server.emitter import Emitter
 from serverpush.server.notifier import Notifier
 from serverpush.server.renderers import Pool
-from serverpush.server.transport import Client, Frame, Limits, Transport, loop
+from serverpush.server.telemetry import Telemetry
+from serverpush.server.transport import Client, Limits, Refused, Transport, loop
 
 logger = logging.getLogger("serverpush.server")
 
 NOTIFIER_CONNECTIONS = 1000
-LOSSES_SECONDS = 1.0
+TICK_SECONDS = 1.0
 # Seconds by which a site on another machine, which sets its clock by a time
 # server, may be ahead. On this one it has the same clock.
 REMOTE_SKEW = 1.0
@@ -66,6 +68,7 @@ class PushServer:
         self._state_file = state_file
         self._models = models
         self._waker = loop.Waker()
+        self._is_fed = True
 
     def stop(self) -> None:
         """End ``run``, from any thread or signal handler."""
@@ -90,7 +93,7 @@ class PushServer:
         notifier_host, notifier_port = notifier_sock.getsockname()[:2]
         self._build()
         path = self._state_file(port)
-        if state.load(self.log, path):
+        if state.load(self.log, self.access, path):
             logger.info("continuing the log of %s", path)
         try:
             self.pool.start()
@@ -107,23 +110,25 @@ class PushServer:
                 notifier_sock, self.notifier, max_connections=NOTIFIER_CONNECTIONS, log=logger
             ),
         ]
-        losses = loop.spawn(self._look_for_losses, losses_file(port))
+        self._ticking = loop.spawn(self._tick, losses_file(port))
         ready(Addresses(host, port, notifier_host, notifier_port), config.renderers)
         try:
             self._waker.wait()
         finally:
-            losses.cancel()
+            self._ticking.cancel()
             for server in servers:
                 server.stop()
-            state.save(self.log, path)
+            state.save(self.log, self.access, path)
             self.transport.stop()
             self.pool.stop()
 
     def _build(self) -> None:
-        config = self.config
+        config, now = self.config, time.time()
+        self.telemetry = Telemetry()
+        self.access = Access(max_age=config.token_max_age, now=now)
         self.log = Log(
             epoch=secrets.token_hex(4),
-            now=time.time(),
+            now=now,
             size=config.history_size,
             seconds=config.history_seconds,
         )
@@ -132,47 +137,80 @@ class PushServer:
         self.pool = Pool(
             count=config.renderers,
             timeout=config.render_timeout,
-            next_job=self.dispatch.next_job,
-            on_result=lambda ticket, result: self._do(self.dispatch.answer(ticket, result)),
-            on_failed=lambda ticket, reason: self._do(self.dispatch.failed(ticket, reason)),
+            next_job=self._next_job,
+            on_result=self._answer,
+            on_failed=self._failed,
+            telemetry=self.telemetry,
         )
         self.transport = Transport(
             limits=Limits(send_buffer=config.send_buffer, max_connections=config.max_connections),
-            origin_allowed=origins.is_allowed,
+            origin_allowed=self._origin_allowed,
             on_connect=self._connect,
             on_joined=self._joined,
             on_event=lambda client, name, args: {"error": f"there is no event {name[:64]!r}"},
             on_disconnect=self._disconnected,
             logger=logger,
         )
+        self._emitter = Emitter(
+            self.transport, self.telemetry, send_buffer=config.send_buffer, forget=self._forget
+        )
         self.notifier = Notifier(
             key=tokens.notifier_key(),
             models=self._models,
             accept=self._accept,
+            end=self._end,
             health=self._health,
+            telemetry=self.telemetry,
         )
-        self._admissions = Admissions(self.pool.resolve, lambda: self.log.head)
+        self._admissions = Admissions(self.pool.resolve, self.access.refuses, lambda: self.log.head)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Let the metrics show what is there to be counted at any time."""
+        watch = self.telemetry.watch
+        watch("connections", "Connections", lambda: len(self.transport.clients))
+        watch("renderers", "Renderers that are ready", lambda: self.pool.ready)
+        watch("log_entries", "Entries of the log", lambda: len(self.log))
+        watch("matchings_waiting", "Instances to be matched", lambda: self.dispatch.matchings)
+        watch("renderings_waiting", "Renderings to be made", lambda: self.dispatch.renderings)
+        watch("resolvings_waiting", "URLs to be resolved", lambda: self.pool.resolving)
 
     # Connections
 
+    def _origin_allowed(self, environ: dict[str, Any]) -> bool:
+        allowed = origins.is_allowed(environ)
+        if not allowed:
+            self.telemetry.refused("origin_refused", environ.get("REMOTE_ADDR", ""))
+        return allowed
+
     def _connect(self, client: Client, auth: dict[str, Any] | None) -> None:
-        client.data = self._admissions.admit(client, auth or {})
+        try:
+            client.data = self._admissions.admit(client, auth or {})
+        except Refused as error:
+            self.telemetry.refused(error.code, client.handshake.address)
+            raise
 
     def _joined(self, client: Client) -> None:
         admission: Admission = client.data
         # Only the core keeps the page from here on.
         client.data = None
+        page, visit = admission.page, admission.visit
+        # What ended it may have come between its admission and now.
+        if self.access.refuses(visit, page.time):
+            self._emitter.close([client])
+            return
+        self.access.add(client.id, visit, is_bound=bool(page.session or page.user))
+        self.telemetry.connected(client.id, page.path, page.user, client.handshake.address)
         since = self._since(admission)
         live, actions = self.dispatch.connect(
             client.id,
-            admission.page,
+            page,
             admission.visitor,
             since,
             returns=isinstance(admission.since, Position),
         )
-        ready = dump({"position": str(self.log.head), "live": live})
-        self.transport.send([client], Frame.event("serverpush:ready", ready))
-        self._do(actions)
+        self._emitter.ready(client, self.log.head, live)
+        self._emitter.do(actions)
         self.pool.wake()
 
     def _since(self, admission: Admission) -> Position:
@@ -180,75 +218,77 @@ class PushServer:
         return self.dispatch.at(since) if isinstance(since, float) else since
 
     def _disconnected(self, client: Client, reason: str) -> None:
-        self.dispatch.disconnect(client.id)
+        self._forget(client.id)
+        self.telemetry.closed(client.id, reason)
+
+    def _forget(self, id: str) -> None:
+        self.dispatch.disconnect(id)
+        self.access.discard(id)
+
+    def _end(self, ending: Ending) -> None:
+        self._emitter.do(self.access.end(ending, time.time()))
+        self.pool.wake()
 
     # Changes
 
     def _accept(self, changes: list[Change], gap: str) -> Position:
         now = time.time()
+        # Should this fail, it shows in /health until it succeeds again.
+        self._is_fed = False
         if gap:
-            logger.warning("changes were lost before this batch: %s", gap)
-            self._do(self.dispatch.gap(Gap(gap), now))
+            self._gap(gap)
         for change in changes:
             self.dispatch.changed(change, now)
+        self._is_fed = True
+        self.telemetry.changed(len(changes))
         self.pool.wake()
         return self.log.head
 
-    def _look_for_losses(self, path: Path) -> None:
-        """Notice processes that ended while they could not report their changes."""
+    def _gap(self, reason: str) -> None:
+        self.telemetry.gap(reason)
+        self._emitter.do(self.dispatch.gap(Gap(reason), time.time()))
+
+    def _tick(self, losses: Path) -> None:
+        """Each second: notice processes that ended with changes unreported, and who is due."""
         while True:
-            if state.take(path):
-                reason = "a process ended before it could report its changes"
-                logger.warning("%s; pages are told to refresh", reason)
-                self._do(self.dispatch.gap(Gap(reason), time.time()))
-            loop.sleep(LOSSES_SECONDS)
+            if state.take(losses):
+                self._gap("a process ended before it could report its changes")
+            self.access.tick(time.time())
+            self.telemetry.tick()
+            self.pool.wake()
+            loop.sleep(TICK_SECONDS)
+
+    def _status(self) -> str:
+        if not self.pool.ready:
+            return "renderers down"
+        if not self._is_fed or self._ticking.done:
+            return "the log can't be fed"
+        return "ok"
 
     def _health(self) -> dict[str, Any]:
         return {
-            "status": "ok" if self.pool.ready else "renderers down",
+            "status": self._status(),
             "connections": len(self.transport.clients),
             "position": str(self.log.head),
             "renderers": self.pool.ready,
         }
 
-    # What dispatch wants done
+    # Jobs
 
-    def _do(self, actions: Iterable[Action]) -> None:
-        for action in actions:
-            if isinstance(action, Send):
-                self._send(action)
-            elif isinstance(action, Refresh):
-                logger.info("refresh for %d clients: %s", len(action.connections), action.reason)
-                frame = Frame.event("serverpush:refresh", dump({"reason": action.reason}))
-                self.transport.send(self._clients(action.connections), frame)
-            elif isinstance(action, Report):
-                logger.error("%s", action.text)
+    def _next_job(self) -> tuple[Any, Job] | None:
+        return self.access.next_job() or self.dispatch.next_job()
 
-    def _send(self, send: Send) -> None:
-        meta = send.meta
-        if send.page is not None:
-            # The page's dependencies are new: this is what it reconnects with.
-            try:
-                meta = {**meta, "page": tokens.sign_page(send.page)}
-            except PageTooLarge as error:
-                logger.error("%s; it will come back with its first ones", error)
-        frame = Frame.event(send.name, send.payload, json.dumps(meta, separators=(",", ":")))
-        if len(frame.websocket) > self.config.send_buffer:
-            # Whoever got it would be closed as a slow client, again at each replay.
-            logger.error(
-                "update %r of %s %s: it has %d bytes, and SERVERPUSH_SEND_BUFFER is %d",
-                send.name,
-                meta["model"],
-                meta["pk"],
-                len(frame.websocket),
-                self.config.send_buffer,
-            )
-            return
-        self.transport.send(self._clients(send.connections), frame)
+    def _answer(self, ticket: Any, result: Result) -> None:
+        if isinstance(result, AccessResult):
+            self._emitter.do(self.access.answer(ticket, result, time.time()))
+        elif not isinstance(result, ResolveResult):
+            self._emitter.do(self.dispatch.answer(ticket, result))
 
-    def _clients(self, ids: Iterable[str]) -> list[Client]:
-        clients = self.transport.clients
-        return [clients[id] for id in ids if id in clients]
+    def _failed(self, ticket: Any, reason: str) -> None:
+        if isinstance(ticket, Look):
+            self._emitter.do(self.access.failed(ticket, reason))
+        else:
+            self._emitter.do(self.dispatch.failed(ticket, reason))
 
 
 def _listen(host: str, port: int, setting: str) -> Any:

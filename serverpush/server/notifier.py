@@ -1,20 +1,21 @@
-"""The notifier port: HTTP with JSON bodies in, changes out (contract, section 9)."""
+"""The notifier port: HTTP with JSON bodies in, changes and endings out (contract, section 9)."""
 
 from __future__ import annotations
 
 import hmac
 import json
-import logging
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from serverpush.exceptions import BadMessage, UnknownModel
-from serverpush.protocol import Change, Key, KeyKind, ModelInfo, Position
+from serverpush.conf import is_loopback
+from serverpush.exceptions import BadMessage, UnknownModel, brief
+from serverpush.protocol import Change, Ending, Key, KeyKind, ModelInfo, Position
+from serverpush.server.telemetry import CONTENT_TYPE, Telemetry
 
-logger = logging.getLogger("serverpush.server")
+Body = dict[str, Any] | bytes
 
 MAX_BODY = 1024 * 1024
 REMEMBERED_BATCHES = 10_000
@@ -60,7 +61,9 @@ class Notifier:
         models: what is known of each model, by label.
         accept: applies changes and the reason of a gap before them ("": none),
             and returns the position of the last.
+        end: ends access.
         health: the fields of ``GET /health``; ``status`` other than ``ok`` is a 503.
+        telemetry: gives the metrics, and hears of what is rejected.
     """
 
     def __init__(
@@ -69,16 +72,22 @@ class Notifier:
         key: str,
         models: dict[str, ModelInfo],
         accept: Callable[[list[Change], str], Position],
+        end: Callable[[Ending], None],
         health: Callable[[], dict[str, Any]],
+        telemetry: Telemetry,
     ) -> None:
         self._authorization = f"Bearer {key}".encode()
         self._models = models
         self._accept = accept
+        self._end = end
         self._health = health
+        self._telemetry = telemetry
         self._batches: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._routes = {
             "/notify": ("POST", self._notify),
+            "/disconnect": ("POST", self._disconnect),
             "/health": ("GET", self._get_health),
+            "/metrics": ("GET", self._get_metrics),
         }
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -86,49 +95,71 @@ class Notifier:
             status, value = self._serve(environ)
         except _Answer as answer:
             status, value = answer.status, {"error": answer.error}
-            logger.warning(
-                "notifier: %s %s from %s: %d, %s",
-                environ["REQUEST_METHOD"],
-                environ["PATH_INFO"][:100],
-                environ.get("REMOTE_ADDR", ""),
-                status,
-                answer.error,
-            )
-        body = json.dumps(value).encode()
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        start_response(_STATUS[status], headers)
+            path, address = environ["PATH_INFO"][:100], environ.get("REMOTE_ADDR", "")
+            self._telemetry.rejected(path, address, status, answer.error)
+        kind = CONTENT_TYPE if isinstance(value, bytes) else "application/json"
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
+        start_response(
+            _STATUS[status], [("Content-Type", kind), ("Content-Length", str(len(body)))]
+        )
         return [body]
 
-    def _serve(self, environ: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def _serve(self, environ: dict[str, Any]) -> tuple[int, Body]:
         route = self._routes.get(environ["PATH_INFO"])
         if route is None:
-            raise _Answer(404, f"there is no {environ['PATH_INFO'][:100]} here")
+            raise _Answer(404, f"there is no {environ['PATH_INFO'][:100]!r} here")
         method, handle = route
         if environ["REQUEST_METHOD"] != method:
             raise _Answer(405, f"use {method}")
         return handle(environ)
 
-    def _get_health(self, environ: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def _get_health(self, environ: dict[str, Any]) -> tuple[int, Body]:
         health = self._health()
         return (200 if health["status"] == "ok" else 503), health
 
-    def _notify(self, environ: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        body = self._body(environ, {"changes", "batch", "gap"})
-        batch, gap = body.get("batch", ""), body.get("gap", "")
+    def _get_metrics(self, environ: dict[str, Any]) -> tuple[int, Body]:
+        if not is_loopback(environ.get("REMOTE_ADDR", "")):
+            self._authorize(environ)
+        return 200, self._telemetry.metrics()
+
+    def _notify(self, environ: dict[str, Any]) -> tuple[int, Body]:
+        return self._once(environ, self._apply_changes)
+
+    def _disconnect(self, environ: dict[str, Any]) -> tuple[int, Body]:
+        return self._once(environ, self._apply_ending)
+
+    def _once(
+        self, environ: dict[str, Any], apply: Callable[[dict[str, Any], str], dict[str, Any]]
+    ) -> tuple[int, Body]:
+        """Apply a body; a batch that comes again gets the answer that it had."""
+        body = self._body(environ)
+        batch, gap = body.pop("batch", ""), body.pop("gap", "")
         if not isinstance(batch, str) or not isinstance(gap, str):
             raise _Answer(400, "batch and gap are texts")
         if batch and batch in self._batches:
             return 202, self._batches[batch]
-        changes = self._changes(body.get("changes"))
-        answer = {"accepted": len(changes), "position": str(self._accept(changes, gap))}
+        answer = apply(body, gap)
         if batch:
-            self._remember(batch, answer)
+            self._batches[batch] = answer
+            if len(self._batches) > REMEMBERED_BATCHES:
+                self._batches.popitem(last=False)
         return 202, answer
 
-    def _remember(self, batch: str, answer: dict[str, Any]) -> None:
-        self._batches[batch] = answer
-        if len(self._batches) > REMEMBERED_BATCHES:
-            self._batches.popitem(last=False)
+    def _apply_changes(self, body: dict[str, Any], gap: str) -> dict[str, Any]:
+        if set(body) != {"changes"}:
+            raise _Answer(400, "the body is an object with changes, and perhaps batch and gap")
+        changes = self._changes(body["changes"])
+        return {"accepted": len(changes), "position": str(self._accept(changes, gap))}
+
+    def _apply_ending(self, body: dict[str, Any], gap: str) -> dict[str, Any]:
+        try:
+            ending = Ending.from_json(body)
+        except BadMessage as error:
+            raise _Answer(400, str(error)) from None
+        position = self._accept([], gap)
+        self._end(ending)
+        accepted = len(ending.users) + len(ending.sessions) + len(ending.doubtful)
+        return {"accepted": accepted, "position": str(position)}
 
     def _changes(self, value: Any) -> list[Change]:
         if not isinstance(value, list):
@@ -151,13 +182,16 @@ class Notifier:
         try:
             return replace(change, pk=read(change.pk))
         except ValueError:
-            raise BadMessage(f"pk of {change.model} is {meaning}, not {change.pk!r}") from None
+            raise BadMessage(f"pk of {change.model} is {meaning}, not {brief(change.pk)}") from None
 
-    def _body(self, environ: dict[str, Any], keys: set[str]) -> dict[str, Any]:
-        """The JSON object of an authorized request."""
+    def _authorize(self, environ: dict[str, Any]) -> None:
         given = environ.get("HTTP_AUTHORIZATION", "").encode("utf-8", "replace")
         if not hmac.compare_digest(given, self._authorization):
             raise _Answer(401, "send Authorization: Bearer KEY; manage.py serverpush_key prints it")
+
+    def _body(self, environ: dict[str, Any]) -> dict[str, Any]:
+        """The JSON object of an authorized request."""
+        self._authorize(environ)
         length = int(environ.get("CONTENT_LENGTH") or 0)
         if length > MAX_BODY:
             raise _Answer(413, f"a body may have {MAX_BODY} bytes, not {length}")
@@ -165,6 +199,6 @@ class Notifier:
             body = json.loads(environ["wsgi.input"].read(length))
         except (ValueError, RecursionError):
             raise _Answer(400, "the body is not JSON") from None
-        if not isinstance(body, dict) or not set(body) <= keys:
-            raise _Answer(400, f"the body is an object with {', '.join(sorted(keys))}")
+        if not isinstance(body, dict):
+            raise _Answer(400, "the body is a JSON object")
         return body

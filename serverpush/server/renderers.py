@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,15 +17,17 @@ from typing import Any
 
 from serverpush.exceptions import RendererFailed
 from serverpush.jobs import (
+    AccessJob,
+    AccessResult,
     Job,
     MatchJob,
     MatchResult,
-    RenderJob,
     RenderResult,
     ResolveJob,
     ResolveResult,
     Result,
 )
+from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import loop
 
 logger = logging.getLogger("serverpush.server")
@@ -34,8 +37,8 @@ STOP_SECONDS = 1.5
 FIRST_BACKOFF, MAX_BACKOFF = 0.1, 5.0
 ATTEMPTS = 2
 
-NextJob = Callable[[], tuple[Any, MatchJob | RenderJob] | None]
-OnResult = Callable[[Any, MatchResult | RenderResult], None]
+NextJob = Callable[[], tuple[Any, Job] | None]
+OnResult = Callable[[Any, Result], None]
 OnFailed = Callable[[Any, str], None]
 
 
@@ -137,7 +140,19 @@ def _result(job: Job, value: dict[str, Any]) -> Result:
         return MatchResult.from_json(value)
     if isinstance(job, ResolveJob):
         return ResolveResult.from_json(value)
+    if isinstance(job, AccessJob):
+        return AccessResult.from_json(value)
     return RenderResult.from_json(value)
+
+
+def _outcome(result: Result | None) -> str:
+    if result is None:
+        return "died"
+    if isinstance(result, RenderResult):
+        return result.status
+    if isinstance(result, ResolveResult):
+        return "done" if result.page else "refused"
+    return "failed" if result.error else "done"
 
 
 @dataclass(slots=True, eq=False)
@@ -158,6 +173,7 @@ class Pool:
         next_job: gives the next job and its ticket, None where there is none.
         on_result: takes a ticket and its result.
         on_failed: takes a ticket and the reason why it has no result.
+        telemetry: hears of jobs and of replaced renderers.
     """
 
     def __init__(
@@ -168,6 +184,7 @@ class Pool:
         next_job: NextJob,
         on_result: OnResult,
         on_failed: OnFailed,
+        telemetry: Telemetry,
     ) -> None:
         self.count = count
         self.timeout = timeout
@@ -175,11 +192,17 @@ class Pool:
         self._next_job = next_job
         self._on_result = on_result
         self._on_failed = on_failed
+        self._telemetry = telemetry
         self._idle: deque[Renderer] = deque()
         self._resolving: deque[_Resolving] = deque()
         self._resolvers = 0
         self._stopping = False
         self._tasks: list[loop.Task] = []
+
+    @property
+    def resolving(self) -> int:
+        """How many connections by URL wait for a renderer."""
+        return len(self._resolving)
 
     def start(self) -> None:
         """Start all; returns when they are ready. Raises ``RendererFailed`` if one can't start."""
@@ -225,9 +248,9 @@ class Pool:
                     renderer.wait_ready()
                 self.ready += 1
                 backoff = FIRST_BACKOFF
-                unfinished = self._feed(renderer, unfinished)
+                unfinished, reason = self._feed(renderer, unfinished)
                 self.ready -= 1
-                logger.warning("renderer %d replaced", renderer.process.pid)
+                self._telemetry.replaced(renderer.process.pid, reason)
             except RendererFailed as error:
                 logger.error("a renderer could not start: %s", error)
                 loop.sleep(backoff)
@@ -239,28 +262,38 @@ class Pool:
 
     def _feed(
         self, renderer: Renderer, unfinished: tuple[Any, Job, int] | None
-    ) -> tuple[Any, Job, int] | None:
-        """Give a renderer jobs until it dies; returns the one to try again, if any."""
+    ) -> tuple[tuple[Any, Job, int] | None, str]:
+        """Give a renderer jobs until it has to be replaced.
+
+        Returns the job to try again, if any, and the reason.
+        """
         while True:
             if unfinished is None:
                 taken = self._take(renderer)
                 if taken is None:
-                    return None
+                    return None, "died"
                 unfinished = (*taken, 1)
             ticket, job, attempt = unfinished
             unfinished = None
+            began = time.monotonic()
             try:
                 result = renderer.ask(job, self.timeout)
             except TimeoutError:
+                self._note(job, "timeout", began)
                 self._fail(ticket, f"no result within {self.timeout:g} s")
-                return None
+                return None, "timeout"
+            self._note(job, _outcome(result), began)
             if result is not None:
                 self._answer(ticket, result)
             elif attempt < ATTEMPTS:
-                return ticket, job, attempt + 1
+                return (ticket, job, attempt + 1), "died"
             else:
                 self._fail(ticket, f"its renderer died, {ATTEMPTS} times")
-                return None
+                return None, "died"
+
+    def _note(self, job: Job, outcome: str, began: float) -> None:
+        kind = type(job).__name__.removesuffix("Job").lower()
+        self._telemetry.worked(kind, outcome, time.monotonic() - began)
 
     def _take(self, renderer: Renderer) -> tuple[Any, Job] | None:
         """Wait for a job for an idle renderer; None where it died meanwhile."""
@@ -285,7 +318,6 @@ class Pool:
             ticket.result = result
             ticket.done.set()
         else:
-            assert not isinstance(result, ResolveResult)
             loop.guard(self._on_result, ticket, result)
         self.wake()
 

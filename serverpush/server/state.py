@@ -1,20 +1,22 @@
-"""The state file: where a graceful stop leaves the log for the next start."""
+"""The state file: where a graceful stop leaves log and access for the next start."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import tempfile
 from pathlib import Path
 
 from serverpush.exceptions import BadMessage
+from serverpush.server.core.access import Access
 from serverpush.server.core.log import Log
 
 logger = logging.getLogger("serverpush.server")
 
 
-def load(log: Log, path: Path) -> bool:
-    """Continue the log that was left at ``path``; was there one?
+def load(log: Log, access: Access, path: Path) -> bool:
+    """Continue what was left at ``path``; was there anything?
 
     The file is taken away: after a crash it would tell of a time long gone. One
     that can't be read is set aside under another name, and the log begins anew.
@@ -27,7 +29,7 @@ def load(log: Log, path: Path) -> bool:
         logger.error("state file %s: %s; the log begins anew", path, error)
         return False
     try:
-        log.load(lines)
+        _load(log, access, lines)
     except BadMessage as error:
         _set_aside(path, error)
         return False
@@ -36,6 +38,15 @@ def load(log: Log, path: Path) -> bool:
     except OSError as error:
         logger.error("state file %s can't be taken away: %s", path, error)
     return True
+
+
+def _load(log: Log, access: Access, lines: list[str]) -> None:
+    try:
+        ended = json.loads(lines[0])
+    except (IndexError, RecursionError, ValueError) as error:
+        raise BadMessage(f"it can't be read ({type(error).__name__})") from error
+    access.load(ended)
+    log.load(lines[1:])
 
 
 def _set_aside(path: Path, reason: BadMessage) -> None:
@@ -60,12 +71,13 @@ def take(path: Path) -> bool:
     return True
 
 
-def save(log: Log, path: Path) -> None:
-    """Leave the log at ``path``: whole or not at all, readable by its owner only."""
+def save(log: Log, access: Access, path: Path) -> None:
+    """Leave log and access at ``path``: whole or not at all, readable by its owner only."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         with os.fdopen(descriptor, "w") as file:
+            file.write(json.dumps(access.dump()) + "\n")
             file.writelines(line + "\n" for line in log.dump())
         os.replace(name, path)
     except OSError as error:

@@ -12,6 +12,10 @@ import requests
 from .clients import Client, browse
 from .processes import Live, wait_until
 
+# Of the updates of the page /mixed/, one raises and one gives what JSON can't hold.
+HEALTHY = {"fine", "missing"}
+BROKEN = {"serverpush:refresh"}
+
 
 @pytest.fixture
 def live(tmp_path):
@@ -39,6 +43,10 @@ def save(live, name):
     requests.get(f"{live.url}/author/1/save/?name={name}", timeout=20).raise_for_status()
 
 
+def told(client, count):
+    return {client.next()[0] for _ in range(count)}
+
+
 def renderers(live):
     with open(f"/proc/{live.push.pid}/task/{live.push.pid}/children") as file:
         return {int(each) for each in file.read().split()}
@@ -51,13 +59,15 @@ def healthy(live):
 def test_a_serializer_that_hangs_costs_itself_only_and_its_renderer_is_replaced(live, client):
     before = renderers(live)
     save(live, "slow")
-    assert {client.next()[0] for _ in range(2)} == {"fine", "missing"}
+    assert told(client, 4) == HEALTHY | BROKEN
     live.push.wait_for(r"update 'hangs' of project\.author 1: no result within 1 s")
     wait_until(lambda: healthy(live), "both renderers are ready again")
     assert len(renderers(live) - before) == 1
+    # The page can't know what it misses, so it is told.
+    assert client.event("serverpush:refresh") == ({"reason": "error"},)
     # The next change tries again.
     save(live, "quick")
-    got = dict(client.next() for _ in range(3))
+    got = dict(client.next() for _ in range(5))
     assert got["hangs"][0] == "quick"
 
 
@@ -67,7 +77,7 @@ def test_a_renderer_killed_in_the_middle_of_a_job_is_replaced_and_the_job_done_a
     flag = tmp_path / "wait"
     flag.write_text("")
     save(live, f"wait:{flag}")
-    assert {client.next()[0] for _ in range(2)} == {"fine", "missing"}
+    assert told(client, 4) == HEALTHY | BROKEN
     busy = int(wait_until(flag.read_text, "a renderer says that it waits"))
     os.kill(busy, signal.SIGKILL)
     assert client.next()[0] == "hangs"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from serverpush.jobs import ResolveResult
-from serverpush.protocol import Page, Position
+from serverpush.protocol import Ending, Page, Position
 from serverpush.server.admission import URL_BURST, Admissions
+from serverpush.server.core.access import Access, Visit
 from serverpush.server.transport import Handshake, Refused
 from serverpush.tokens import session_hash, sign_page
 
@@ -33,7 +34,9 @@ def admit(asked):
         found = job.page.path != "/missing/"
         return ResolveResult(PAGE if found else None, "" if found else "there is no such page")
 
-    admissions = Admissions(resolve, lambda: HEAD)
+    access = Access(max_age=100, now=0)
+    access.end(Ending(users=("9",), sessions=(session_hash("over"),)), 20)
+    admissions = Admissions(resolve, access.refuses, lambda: HEAD)
     return lambda auth, **environ: admissions.admit(Client(**environ), auth)
 
 
@@ -96,6 +99,14 @@ def test_a_bound_page_needs_its_sessions_cookie(admit):
     assert admit({"page": token}, HTTP_COOKIE="a=b; sessionid=mine")
     assert refusal(admit, {"page": token}, HTTP_COOKIE="sessionid=yours") == "session_mismatch"
     assert refusal(admit, {"page": token}) == "session_mismatch"
+
+
+def test_whose_access_has_ended(admit):
+    for page in (PAGE, Page("/", session=session_hash("over"))):
+        refused = refusal(admit, {"page": sign_page(page)}, HTTP_COOKIE="sessionid=over")
+        assert refused == "session_mismatch"
+    assert refusal(admit, {"page": sign_page(Page("/", time=19, user="9"))}) == "session_mismatch"
+    assert admit({"page": sign_page(Page("/", time=21, user="9"))}).visit == Visit(user="9")
 
 
 def test_a_url_is_resolved_for_the_handshakes_cookies_from_now_on(admit, asked):

@@ -8,8 +8,9 @@ import uuid
 
 import pytest
 
-from serverpush.protocol import Change, ModelInfo, Position
+from serverpush.protocol import Change, Ending, ModelInfo, Position
 from serverpush.server.notifier import MAX_BODY, Notifier
+from serverpush.server.telemetry import Telemetry
 
 MODELS = {
     "shop.book": ModelInfo("shop.book", ("shop.book",), key="integer"),
@@ -26,8 +27,14 @@ class Port:
         self.accepted = []
         self.gaps = []
         self.health = {"status": "ok"}
+        self.endings = []
         self.notifier = Notifier(
-            key="secret", models=MODELS, accept=self.accept, health=lambda: self.health
+            key="secret",
+            models=MODELS,
+            accept=self.accept,
+            end=self.endings.append,
+            health=lambda: self.health,
+            telemetry=Telemetry(),
         )
 
     def accept(self, changes, gap):
@@ -36,20 +43,33 @@ class Port:
             self.gaps.append(gap)
         return HEAD
 
-    def request(self, body, *, path="/notify", method="POST", key="secret", length=None):
+    def request(self, body, **options):
+        status, answer = self.call(body, **options)
+        return status, json.loads(answer)
+
+    def call(
+        self,
+        body,
+        *,
+        path="/notify",
+        method="POST",
+        key="secret",
+        length=None,
+        address="127.0.0.1",
+    ):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         environ = {
             "REQUEST_METHOD": method,
             "PATH_INFO": path,
             "CONTENT_LENGTH": str(len(data) if length is None else length),
             "wsgi.input": io.BytesIO(data),
-            "REMOTE_ADDR": "127.0.0.1",
+            "REMOTE_ADDR": address,
         }
         if key is not None:
             environ["HTTP_AUTHORIZATION"] = f"Bearer {key}"
         answered = []
         body = b"".join(self.notifier(environ, lambda status, headers: answered.append(status)))
-        return int(answered[0].split()[0]), json.loads(body)
+        return int(answered[0].split()[0]), body
 
 
 @pytest.fixture
@@ -88,7 +108,9 @@ def test_without_the_key_nothing_is_applied(port, key):
         ([], 400, "object"),
         ({"changes": 1}, 400, "changes"),
         ({}, 400, "changes"),
-        ({"changes": [], "more": 1}, 400, "batch, changes, gap"),
+        ({"changes": [], "more": 1}, 400, "with changes, and perhaps batch and gap"),
+        ({"changes": {"secret": 1}}, 400, "changes is a list"),
+        (change(pk="x" * 10_000), 400, "xxx...xxx"),
         ({"changes": [1]}, 400, "changes[0]"),
         ({"changes": [], "batch": 1}, 400, "batch"),
         (change(pk=None), 400, "pk"),
@@ -147,6 +169,50 @@ def test_a_uuid_has_one_spelling(port, spelled):
     for text in (str(key), str(key).upper(), key.hex):
         port.request({"changes": [{"model": "shop.order", "pk": spelled.format(text)}]})
     assert [each[0].pk for each in port.accepted] == [str(key)] * 3
+
+
+def test_an_ending_is_passed_on(port):
+    body = {"users": [1, "b"], "sessions": ["h"], "doubtful": [2]}
+    status, answer = port.request(body, path="/disconnect")
+    assert (status, answer) == (202, {"accepted": 4, "position": str(HEAD)})
+    assert port.endings == [Ending(("1", "b"), ("h",), ("2",))]
+
+
+def test_an_ending_is_applied_once_and_may_tell_of_a_gap(port):
+    body = {"users": [1], "batch": "one", "gap": "overflow"}
+    assert port.request(body, path="/disconnect") == port.request(body, path="/disconnect")
+    assert (len(port.endings), port.gaps) == (1, ["overflow"])
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"users": 1}, "users is a list"),
+        ({"users": [None]}, "users holds numbers and texts, not None"),
+        ({"users": [True]}, "True"),
+        ({"user": [1]}, "users, sessions and doubtful"),
+        ({"changes": []}, "users, sessions and doubtful"),
+    ],
+)
+def test_a_wrong_ending_is_named_and_not_applied(port, body, named):
+    status, answer = port.request(body, path="/disconnect")
+    assert (status, port.endings, port.accepted) == (400, [], [])
+    assert named in answer["error"]
+
+
+def test_an_ending_needs_the_key(port):
+    assert port.request({"users": [1]}, path="/disconnect", key=None)[0] == 401
+    assert port.endings == []
+
+
+def test_metrics_need_the_key_but_on_loopback(port):
+    def asked(**options):
+        return port.call(b"", path="/metrics", method="GET", **options)
+
+    status, text = asked(key=None)
+    assert (status, b"serverpush_deliveries_total 0.0" in text) == (200, True)
+    assert asked(key=None, address="10.0.0.7")[0] == 401
+    assert asked(address="10.0.0.7")[0] == 200
 
 
 def test_health_needs_no_key_and_tells_trouble_by_its_status(port):

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import stat
 
-from serverpush.protocol import Change, Gap
+from serverpush.jobs import AccessResult
+from serverpush.protocol import Change, Ending, Gap
 from serverpush.server import state
+from serverpush.server.core.access import Access, Visit
 from serverpush.server.core.log import Log
 
 
 def log(epoch="one", now=1000.0):
     return Log(epoch=epoch, now=now, size=100, seconds=300)
+
+
+def access():
+    return Access(max_age=100, now=1000)
 
 
 def filled():
@@ -23,31 +29,52 @@ def filled():
 
 def test_the_next_start_continues_the_log(tmp_path):
     before, after = filled(), log("two", 2000)
-    state.save(before, tmp_path / "deep" / "state.json")
-    assert state.load(after, tmp_path / "deep" / "state.json")
+    state.save(before, access(), tmp_path / "deep" / "state.json")
+    assert state.load(after, access(), tmp_path / "deep" / "state.json")
     assert (after.head, after.floor, after.epoch) == (before.head, before.floor, "one")
     assert after.since(after.floor) == before.since(before.floor)
 
 
+def test_who_has_no_access_any_more_has_none_after_the_next_start(tmp_path):
+    before, after = access(), access()
+    before.end(Ending(users=("1",), sessions=("hash",)), 1000)
+    state.save(log(), before, tmp_path / "state.json")
+    assert state.load(log(), after, tmp_path / "state.json")
+    assert after.refuses(Visit("key", "hash"), 1001)
+    assert after.refuses(Visit(user="1"), 999)
+
+
+def test_no_session_key_is_left_in_it(tmp_path):
+    visited = access()
+    visited.add("a", Visit("the key", "hash", "1"), is_bound=True)
+    visited.tick(1000)
+    look, _ = visited.next_job()
+    visited.answer(look, AccessResult(("stamp",)), 1000)
+    state.save(log(), visited, tmp_path / "state.json")
+    text = (tmp_path / "state.json").read_text()
+    assert "stamp" in text
+    assert "the key" not in text
+
+
 def test_it_is_used_once(tmp_path):
     path = tmp_path / "state.json"
-    state.save(filled(), path)
-    assert state.load(log(), path)
-    assert not state.load(log(), path)
+    state.save(filled(), access(), path)
+    assert state.load(log(), access(), path)
+    assert not state.load(log(), access(), path)
 
 
 def test_only_its_owner_may_read_it(tmp_path):
     path = tmp_path / "state.json"
-    state.save(filled(), path)
+    state.save(filled(), access(), path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_damaged_one_is_named_and_set_aside(tmp_path, caplog):
     path = tmp_path / "state.json"
-    state.save(filled(), path)
+    state.save(filled(), access(), path)
     path.write_text("\n".join(path.read_text().splitlines()[:-1]))
     after = log("two", 2000)
-    assert not state.load(after, path)
+    assert not state.load(after, access(), path)
     assert after.epoch == "two"
     assert not path.exists()
     assert (tmp_path / "state.damaged").exists()
@@ -56,5 +83,5 @@ def test_a_damaged_one_is_named_and_set_aside(tmp_path, caplog):
 
 def test_a_folder_that_can_not_be_written_is_named(tmp_path, caplog):
     (tmp_path / "file").write_text("")
-    state.save(filled(), tmp_path / "file" / "state.json")
+    state.save(filled(), access(), tmp_path / "file" / "state.json")
     assert str(tmp_path / "file") in caplog.text

@@ -12,13 +12,15 @@ from serverpush.protocol import Page
 class Send:
     """Emit ``name`` with ``payload`` (JSON text) and ``meta`` to these connections.
 
-    ``page`` is their page anew where its dependencies were replaced.
+    ``at`` is when the change was committed, in seconds since the epoch; ``page``
+    is their page anew where its dependencies were replaced.
     """
 
     connections: tuple[str, ...]
     name: str
     payload: str
     meta: dict[str, Any]
+    at: float
     page: Page | None = None
 
 
@@ -31,10 +33,22 @@ class Refresh:
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """Close these connections: their session or user was ended.
+
+    With a reason to ``refresh`` only what they may see is another thing: their
+    pages have to be loaded anew.
+    """
+
+    connections: tuple[str, ...]
+    refresh: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Something that the operator has to know."""
 
     text: str
 
 
-Action = Send | Refresh | Report
+Action = Send | Refresh | End | Report

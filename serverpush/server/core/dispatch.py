@@ -59,9 +59,14 @@ class Dispatch:
         self._unsettled = Floors()
 
     @property
-    def waiting(self) -> int:
-        """Jobs that wait for a renderer."""
-        return len(self._matchings) + len(self._renderings)
+    def matchings(self) -> int:
+        """How many instances wait to be asked about."""
+        return len(self._matchings)
+
+    @property
+    def renderings(self) -> int:
+        """How many renderings wait."""
+        return len(self._renderings)
 
     # Connections
 
@@ -292,7 +297,9 @@ class Dispatch:
         for each in owed:
             each.release()
         if result.status == "failed":
-            return [Report(result.error)]
+            # What they show is out of date, and no event will tell.
+            told = sorted({each.connection.id for each in owed})
+            return [Report(result.error), *([Refresh(tuple(told), "error")] if told else [])]
         pages, overdue = self._replace(owed, result.page, run.started)
         actions = list(self._sends(owed, result.payload, pages))
         return [*actions, Refresh(tuple(overdue), "history")] if overdue else actions
@@ -319,7 +326,7 @@ class Dispatch:
                 "action": action,
             }
             ids = tuple(each.connection.id for each in those)
-            yield Send(ids, first.dependency.name, payload, meta, page)
+            yield Send(ids, first.dependency.name, payload, meta, first.step.at, page)
 
     def _refused(self, owed: list[Owed], lead: Connection) -> list[Action]:
         """Tell who was refused; where others shared the rendering, ask for one of them."""

@@ -13,7 +13,7 @@ from serverpush.protocol import Change, Gap, Key, Position
 Entry = Change | Gap
 Instance = tuple[str, Key]
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 class Log:

@@ -8,7 +8,7 @@ import pytest
 
 from serverpush.jobs import MatchJob, MatchResult, RenderJob, RenderResult
 from serverpush.protocol import Change, Condition, Gap, ModelInfo, Position, Serializer, Visitor
-from serverpush.server.core.actions import Report, Send
+from serverpush.server.core.actions import Refresh, Report, Send
 from serverpush.server.core.dispatch import Dispatch
 
 from .world import FIELDS, World, asking, where
@@ -240,7 +240,8 @@ def test_a_failed_rendering_is_reported_and_the_next_change_tries_again(world):
     world.renders["book"] = RenderResult("failed", error="it broke")
     world.save(1, title="uno")
     ticket, job = world.dispatch.next_job()
-    assert world.dispatch.answer(ticket, world.execute(job)) == [Report("it broke")]
+    told = [Report("it broke"), Refresh(("a",), "error")]
+    assert world.dispatch.answer(ticket, world.execute(job)) == told
     del world.renders["book"]
     world.save(1, title="due")
     world.work()

@@ -158,7 +158,7 @@ def test_a_page_that_missed_too_much_is_loaded_again(world):
         world.save(100 + pk, shelf=1)
     world.connect("a", page)
     assert world.refreshes("a") == ["history"]
-    assert world.dispatch.waiting == 0
+    assert world.dispatch.matchings == 0
     world.save(100, title="x")
     world.work()
     assert len(world.events("a")) == 1

@@ -1,0 +1,214 @@
+"""Access: on whose behalf connections are there, and which end because that has."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from serverpush.exceptions import BadMessage
+from serverpush.jobs import AccessJob, AccessResult
+from serverpush.protocol import Ending
+from serverpush.server.core.actions import Action, End, Report
+
+SWEEP_SECONDS = 30.0
+# Visits that one job asks about: as many keys as a query's parameters may hold everywhere.
+MAX_VISITS = 500
+# Ends and stamps that are remembered. An end that is forgotten leaves a token to
+# the checks at each rendering and of the sweep.
+MAX_REMEMBERED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """On whose behalf a connection is there; each empty where there is none.
+
+    ``key`` is the session's key by the handshake's cookie and ``session`` its
+    hash; ``user`` the user for whom the page was rendered.
+    """
+
+    key: str = ""
+    session: str = ""
+    user: str = ""
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What tells visits apart, without the key, which is a secret."""
+        return self.session, self.user
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Visits that are being looked at."""
+
+    visits: tuple[Visit, ...]
+
+
+class Access:
+    """Whose access has ended, and whose has to be looked at.
+
+    Arguments:
+        max_age: seconds that a token is accepted, and so an end is remembered.
+        now: seconds since the epoch.
+    """
+
+    def __init__(self, *, max_age: float, now: float) -> None:
+        self._max_age = max_age
+        self._visits: dict[str, Visit] = {}
+        self._sessions: dict[str, set[str]] = {}
+        self._users: dict[str, set[str]] = {}
+        # When sessions and users were ended, in seconds since the epoch, oldest first.
+        self._ended_sessions: OrderedDict[str, float] = OrderedDict()
+        self._ended_users: OrderedDict[str, float] = OrderedDict()
+        # What the permissions of a visit's user were when it was last looked at.
+        self._stamps: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._due: dict[Visit, None] = {}
+        self._later: dict[Visit, None] = {}
+        self._sweep_at = now + SWEEP_SECONDS
+
+    # Connections
+
+    def refuses(self, visit: Visit, rendered: float) -> bool:
+        """Has the access ended to what was ``rendered`` then (seconds since the epoch)?"""
+        if visit.session in self._ended_sessions:
+            return True
+        return rendered <= self._ended_users.get(visit.user, -1.0)
+
+    def add(self, id: str, visit: Visit, *, is_bound: bool) -> None:
+        """Note a connection; ``is_bound``: its page was rendered for this visit only."""
+        self._visits[id] = visit
+        if visit.session:
+            self._sessions.setdefault(visit.session, set()).add(id)
+        if visit.user:
+            self._users.setdefault(visit.user, set()).add(id)
+        if is_bound and visit.name not in self._stamps:
+            self._later[visit] = None
+
+    def discard(self, id: str) -> None:
+        visit = self._visits.pop(id, None)
+        if visit is not None:
+            _discard(self._sessions, visit.session, id)
+            _discard(self._users, visit.user, id)
+
+    # What has ended
+
+    def end(self, ending: Ending, now: float) -> list[Action]:
+        """End the connections of users and sessions, and look at those in doubt."""
+        self._forget(now)
+        ids: set[str] = set()
+        for session in ending.sessions:
+            _remember(self._ended_sessions, session, now)
+            ids |= self._sessions.get(session, set())
+        for user in ending.users:
+            _remember(self._ended_users, user, now)
+            ids |= self._users.get(user, set())
+        for user in ending.doubtful:
+            self._look_at(self._visits[id] for id in self._users.get(user, ()))
+        return _ends(ids)
+
+    def tick(self, now: float) -> None:
+        """Let what is due be looked at: new visits and failed looks, and at times everybody."""
+        self._look_at(self._later)
+        self._later.clear()
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_SECONDS
+            self._forget(now)
+            self._look_at(each for each in self._visits.values() if each.name in self._stamps)
+
+    def next_job(self) -> tuple[Look, AccessJob] | None:
+        """The visits that a renderer has to look at next, and the job that does."""
+        found: list[Visit] = []
+        while self._due and len(found) < MAX_VISITS:
+            visit = next(iter(self._due))
+            del self._due[visit]
+            if self._ids(visit):
+                found.append(visit)
+        if not found:
+            return None
+        return Look(tuple(found)), AccessJob(tuple((each.key, each.user) for each in found))
+
+    def answer(self, look: Look, result: AccessResult, now: float) -> list[Action]:
+        """Take the result of a job; ``now`` in seconds since the epoch."""
+        if result.error:
+            self._later.update(dict.fromkeys(look.visits))
+            return [Report(f"sessions could not be looked at: {result.error}")]
+        over: set[str] = set()
+        changed: set[str] = set()
+        for visit, stamp in zip(look.visits, result.stamps, strict=True):
+            if stamp is None:
+                over |= self._over(visit, now)
+            elif visit.user and self._stamps.get(visit.name, stamp) != stamp:
+                _remember(self._ended_users, visit.user, now)
+                changed |= self._users.get(visit.user, set())
+            if stamp is not None:
+                _remember(self._stamps, visit.name, stamp)
+        return [*_ends(over), *_ends(changed - over, "access")]
+
+    def failed(self, look: Look, reason: str) -> list[Action]:
+        """Take it that a job has no result."""
+        return self.answer(look, AccessResult((), reason), 0)
+
+    def _over(self, visit: Visit, now: float) -> set[str]:
+        """The connections of a visit that is no more."""
+        self._stamps.pop(visit.name, None)
+        if visit.session:
+            _remember(self._ended_sessions, visit.session, now)
+            return self._sessions.get(visit.session, set())
+        _remember(self._ended_users, visit.user, now)
+        return self._users.get(visit.user, set())
+
+    def _ids(self, visit: Visit) -> set[str]:
+        if visit.session:
+            return self._sessions.get(visit.session, set())
+        return self._users.get(visit.user, set())
+
+    def _look_at(self, visits: Iterable[Visit]) -> None:
+        self._due.update(dict.fromkeys(visits))
+
+    def _forget(self, now: float) -> None:
+        """Forget ends that are older than any token."""
+        for ended in (self._ended_sessions, self._ended_users):
+            while ended and next(iter(ended.values())) < now - self._max_age:
+                ended.popitem(last=False)
+
+    # For the next start of the server
+
+    def dump(self) -> dict[str, Any]:
+        """What is remembered, without any secret."""
+        return {
+            "sessions": self._ended_sessions,
+            "users": self._ended_users,
+            "stamps": [[*name, stamp] for name, stamp in self._stamps.items()],
+        }
+
+    def load(self, value: Any) -> None:
+        """Remember what was dumped; raises ``BadMessage`` where it is not whole."""
+        try:
+            sessions = {str(key): float(at) for key, at in value["sessions"].items()}
+            users = {str(key): float(at) for key, at in value["users"].items()}
+            stamps = {(str(one), str(other)): str(it) for one, other, it in value["stamps"]}
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise BadMessage(f"it can't be read ({type(error).__name__})") from error
+        self._ended_sessions.update(sessions)
+        self._ended_users.update(users)
+        self._stamps.update(stamps)
+
+
+def _ends(ids: set[str], refresh: str = "") -> list[Action]:
+    return [End(tuple(sorted(ids)), refresh)] if ids else []
+
+
+def _discard(index: dict[str, set[str]], key: str, id: str) -> None:
+    ids = index.get(key)
+    if ids is not None:
+        ids.discard(id)
+        if not ids:
+            del index[key]
+
+
+def _remember(memory: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    memory[key] = value
+    memory.move_to_end(key)
+    if len(memory) > MAX_REMEMBERED:
+        memory.popitem(last=False)

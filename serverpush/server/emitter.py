@@ -1,0 +1,103 @@
+"""The emitter: carries out what the core wants done."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from serverpush import tokens
+from serverpush.exceptions import PageTooLarge
+from serverpush.protocol import Position, dump
+from serverpush.server.core.actions import Action, End, Refresh, Report, Send
+from serverpush.server.telemetry import Telemetry
+from serverpush.server.transport import Client, Frame, Transport
+
+logger = logging.getLogger("serverpush.server")
+
+LOGOUT = Frame.event("serverpush:logout", "{}")
+
+
+class Emitter:
+    """From actions to events.
+
+    Arguments:
+        send_buffer: bytes that one event may have.
+        forget: takes the id of a connection that is being closed, so that
+            nothing is rendered for it any more.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        telemetry: Telemetry,
+        *,
+        send_buffer: int,
+        forget: Callable[[str], None],
+    ) -> None:
+        self._transport = transport
+        self._telemetry = telemetry
+        self._send_buffer = send_buffer
+        self._forget = forget
+
+    def do(self, actions: Iterable[Action]) -> None:
+        """Carry out actions of the core, in their order."""
+        for action in actions:
+            if isinstance(action, Send):
+                self._send(action)
+            elif isinstance(action, Refresh):
+                self._refresh(action.connections, action.reason)
+            elif isinstance(action, End):
+                self.close(self._clients(action.connections), action.refresh)
+            elif isinstance(action, Report):
+                logger.error("%s", action.text)
+
+    def ready(self, client: Client, position: Position, live: bool) -> None:
+        """Tell a client that it was accepted, and whether it is up to date."""
+        frame = Frame.event("serverpush:ready", dump({"position": str(position), "live": live}))
+        self._transport.send([client], frame)
+
+    def close(self, clients: list[Client], refresh: str = "") -> None:
+        """Close connections whose access has ended, or changed: then with a reason."""
+        self._telemetry.ended(len(clients), refresh or "logout")
+        frame = _refresh_frame(refresh) if refresh else LOGOUT
+        for client in clients:
+            self._forget(client.id)
+            self._transport.close_after(client, frame)
+
+    def _refresh(self, connections: tuple[str, ...], reason: str) -> None:
+        self._telemetry.refreshed(reason, len(connections))
+        self._transport.send(self._clients(connections), _refresh_frame(reason))
+
+    def _send(self, send: Send) -> None:
+        meta = send.meta
+        if send.page is not None:
+            # The page's dependencies are new: this is what it reconnects with.
+            try:
+                meta = {**meta, "page": tokens.sign_page(send.page)}
+            except PageTooLarge as error:
+                logger.error("%s; it will come back with its first ones", error)
+        frame = Frame.event(send.name, send.payload, json.dumps(meta, separators=(",", ":")))
+        if len(frame.websocket) > self._send_buffer:
+            # Whoever got it would be closed as a slow client, again at each replay.
+            logger.error(
+                "update %r of %s %s: it has %d bytes, and SERVERPUSH_SEND_BUFFER is %d",
+                send.name,
+                meta["model"],
+                meta["pk"],
+                len(frame.websocket),
+                self._send_buffer,
+            )
+            self._refresh(send.connections, "error")
+            return
+        self._telemetry.emitted(len(send.connections), time.time() - send.at)
+        self._transport.send(self._clients(send.connections), frame)
+
+    def _clients(self, ids: Iterable[str]) -> list[Client]:
+        clients = self._transport.clients
+        return [clients[id] for id in ids if id in clients]
+
+
+def _refresh_frame(reason: str) -> Frame:
+    return Frame.event("serverpush:refresh", dump({"reason": reason}))
