@@ -1,0 +1,160 @@
+"""What an operator sees: lines, metrics and health, and no secret in any of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from dataclasses import replace
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from serverpush import labels, tokens
+from serverpush.conf import config
+from serverpush.server.app import Addresses, PushServer
+
+from .clients import Client, browse, refusal
+from .processes import wait_until
+
+CANARY = "canary-7f3a"
+
+
+def metrics(live):
+    text = requests.get(f"{live.notifier_url}/metrics", timeout=20).text
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def session(live):
+    session = requests.Session()
+    session.get(f"{live.url}/log-in/ada/?next=/by-map/", timeout=20)
+    return session
+
+
+def test_a_day_in_lines_and_metrics_and_no_secret_in_them(live, session):
+    before = metrics(live)
+    _, record = browse(f"{live.url}/by-map/", session)
+    cookie = f"sessionid={session.cookies['sessionid']}; other={CANARY}"
+    headers = {"Cookie": cookie}
+    client = Client(live.push_url, {"page": record["page"]}, headers=headers)
+    live.push.wait_for(r"^connect client=\S+ page=/by-map/ user=1 address=127\.0\.0\.1$")
+    client.event("serverpush:ready")
+    live.shell(
+        "from django.contrib.auth.models import User\n"
+        f"User.objects.filter(pk=1).first().save()\n"
+        f"user = User.objects.get(pk=1); user.username = '{CANARY}'; user.save()\n"
+    )
+    assert client.event("username_change")[0] in ({"username": "ada"}, {"username": CANARY})
+    refused = refusal(live.push_url, {"page": f"{CANARY}{record['page']}"}, headers=headers)
+    assert refused["code"] == "bad_token"
+    live.push.wait_for(r"^refuse code=bad_token address=127\.0\.0\.1$")
+    assert requests.post(f"{live.notifier_url}/notify", b"{", timeout=20).status_code == 401
+    live.push.wait_for(r"^reject path=/notify address=127\.0\.0\.1 status=401 error=")
+    busy = re.search(r"\d+", children(live))
+    os.kill(int(busy[0]), signal.SIGKILL)
+    live.push.wait_for(rf"^renderer replaced pid={busy[0]} reason=died$")
+    report_a_gap(live)
+    live.push.wait_for(r"^gap reason=\"the test's own\"$")
+    live.push.wait_for(r"^refresh reason=gap clients=1$")
+    client.close()
+    after = metrics(live)
+    for name in (
+        ("serverpush_connects_total",),
+        ("serverpush_deliveries_total",),
+        ("serverpush_changes_total",),
+        ("serverpush_gaps_total",),
+        ("serverpush_commit_to_emit_seconds_count",),
+        ("serverpush_refusals_total", "bad_token"),
+        ("serverpush_refreshes_total", "gap"),
+        ("serverpush_renderers_replaced_total", "died"),
+        ("serverpush_rejected_calls_total", "401"),
+        ("serverpush_job_seconds_count", "render", "done"),
+    ):
+        assert after[name] > before.get(name, 0), name
+    secrets = [CANARY, record["page"], session.cookies["sessionid"], tokens.notifier_key()]
+    assert not [each for each in secrets if each in live.push.output]
+
+
+def children(live):
+    with open(f"/proc/{live.push.pid}/task/{live.push.pid}/children") as file:
+        return file.read()
+
+
+def report_a_gap(live):
+    requests.post(
+        f"{live.notifier_url}/notify",
+        json={"changes": [], "gap": "the test's own"},
+        headers={"Authorization": f"Bearer {live.manage('serverpush_key').stdout.strip()}"},
+        timeout=20,
+    ).raise_for_status()
+
+
+@pytest.fixture
+def server(tmp_path, settings):
+    """A push server in a thread of this process, so that a fault can be put in."""
+    database = str(tmp_path / "live.sqlite3")
+    server = PushServer(
+        config=replace(config(), renderers=1),
+        addresses=Addresses("127.0.0.1", 0, "127.0.0.1", 0),
+        models=labels.table(),
+        state_file=lambda port: tmp_path / "state.json",
+    )
+    ready = threading.Event()
+
+    def note(addresses, renderers):
+        server.addresses = addresses
+        ready.set()
+
+    os.environ["LIVE_DATABASE"] = database
+    thread = threading.Thread(target=server.run, args=(note,))
+    thread.start()
+    assert ready.wait(60)
+    yield server
+    server.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+    del os.environ["LIVE_DATABASE"]
+
+
+def health(server):
+    url = f"http://127.0.0.1:{server.addresses.notifier_port}/health"
+    answer = requests.get(url, timeout=20)
+    return answer.status_code, answer.json()["status"]
+
+
+def notify(server):
+    return requests.post(
+        f"http://127.0.0.1:{server.addresses.notifier_port}/notify",
+        json={"changes": [{"model": "project.author", "pk": 1}]},
+        headers={"Authorization": f"Bearer {tokens.notifier_key()}"},
+        timeout=20,
+    ).status_code
+
+
+def test_a_log_that_can_not_be_fed_shows_in_health(server, monkeypatch):
+    assert health(server) == (200, "ok")
+
+    def broken(change, now):
+        raise RuntimeError("a mistake of the core")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server.dispatch, "changed", broken)
+        assert notify(server) == 500
+        assert health(server) == (503, "the log can't be fed")
+    assert notify(server) == 202
+    assert health(server) == (200, "ok")
+
+
+def test_a_clockwork_that_stopped_shows_in_health(server, monkeypatch):
+    def broken(now):
+        raise RuntimeError("a mistake of the core")
+
+    monkeypatch.setattr(server.access, "tick", broken)
+    wait_until(lambda: health(server) == (503, "the log can't be fed"), "/health answers 503")
