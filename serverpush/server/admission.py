@@ -14,12 +14,13 @@ from django.conf import settings
 from django.http import parse_cookie
 
 from serverpush import tokens
+from serverpush.conf import is_loopback
 from serverpush.exceptions import BadMessage, BadToken
 from serverpush.jobs import ResolveJob, ResolveResult
 from serverpush.protocol import Page, Position, Visitor
 from serverpush.server import origins
 from serverpush.server.core.access import Visit
-from serverpush.server.transport import Client, Refused
+from serverpush.server.transport import Client, Handshake, Refused
 
 logger = logging.getLogger("serverpush.server")
 
@@ -98,7 +99,7 @@ class Admissions:
             raise Refused("page_not_found", "url is a path such as '/news/', query a text")
         if len(url) + len(query) > MAX_URL:
             raise Refused("page_not_found", f"url and query may have {MAX_URL} characters")
-        self._take_turn(visitor.address)
+        self._take_turn(peer(client.handshake))
         host, secure = origins.site_of(client.handshake.headers)
         wanted = Page(
             path=unquote(url),
@@ -124,6 +125,16 @@ class Admissions:
             self._addresses.popitem(last=False)
         if tokens_left < 1:
             raise Refused("too_many_connections", "too many connections by url from this address")
+
+
+def peer(handshake: Handshake) -> str:
+    """The address that a client comes from, for limits and log lines.
+
+    A proxy on this machine says for whom it asks, last in ``X-Forwarded-For``.
+    Nobody else is believed: whoever asks could write anything there.
+    """
+    told = handshake.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    return told[:64] if told and is_loopback(handshake.address) else handshake.address
 
 
 def _page(token: Any) -> Page:

@@ -16,7 +16,7 @@ from serverpush.exceptions import CannotStart, RendererFailed
 from serverpush.jobs import AccessResult, Job, ResolveResult, Result
 from serverpush.protocol import Change, Ending, Gap, ModelInfo, Position
 from serverpush.server import origins, state
-from serverpush.server.admission import Admission, Admissions
+from serverpush.server.admission import Admission, Admissions, peer
 from serverpush.server.core.access import Access, Look
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
@@ -187,7 +187,7 @@ class PushServer:
         try:
             client.data = self._admissions.admit(client, auth or {})
         except Refused as error:
-            self.telemetry.refused(error.code, client.handshake.address)
+            self.telemetry.refused(error.code, peer(client.handshake))
             raise
 
     def _joined(self, client: Client) -> None:
@@ -200,7 +200,7 @@ class PushServer:
             self._emitter.close([client])
             return
         self.access.add(client.id, visit, is_bound=bool(page.session or page.user))
-        self.telemetry.connected(client.id, page.path, page.user, client.handshake.address)
+        self.telemetry.connected(client.id, page.path, page.user, peer(client.handshake))
         since = self._since(admission)
         live, actions = self.dispatch.connect(
             client.id,

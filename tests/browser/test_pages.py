@@ -127,3 +127,11 @@ def test_a_list_keeps_focus_and_typed_input(live, window):
     expect(page.locator("#books li").last).to_have_text("Momo")
     assert page.input_value("#search") == "du"
     assert page.evaluate("document.activeElement.id") == "search"
+
+
+def test_a_logout_in_one_tab_reaches_the_other_within_a_second(live, window):
+    page = window(f"{live.url}/log-in/ada/?next=/by-map/")
+    expect(page.locator("body")).to_contain_text("Hey, ada!")
+    other = page.context.new_page()
+    other.goto(f"{live.url}/log-out/", wait_until="commit")
+    expect(page.locator("body")).not_to_contain_text("ada", timeout=1000)

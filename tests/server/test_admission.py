@@ -159,3 +159,21 @@ def test_one_address_does_not_keep_the_renderers_busy(admit, asked):
     assert len(asked) == URL_BURST
     assert admit({"url": "/"}, REMOTE_ADDR="127.0.0.2")
     assert admit({"page": sign_page(PAGE)}), "a page's token costs no renderer"
+
+
+def test_a_proxy_on_this_machine_says_for_whom_it_asks(admit):
+    def by_url(address, forwarded):
+        return admit({"url": "/"}, REMOTE_ADDR=address, HTTP_X_FORWARDED_FOR=forwarded)
+
+    for _ in range(URL_BURST):
+        by_url("127.0.0.1", "10.0.0.1")
+    with pytest.raises(Refused):
+        by_url("127.0.0.1", "made up, 10.0.0.1")
+    assert by_url("127.0.0.1", "10.0.0.2")
+
+
+def test_nobody_else_is_believed(admit):
+    for number in range(URL_BURST):
+        admit({"url": "/"}, REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR=f"10.0.1.{number}")
+    with pytest.raises(Refused):
+        admit({"url": "/"}, REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR="10.0.2.1")
