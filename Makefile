@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PORT PUSH_PORT NOTIFIER_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint test-python test-js build bench clean
+.PHONY: help demo test test-all lint test-python test-js build bench chaos soak clean
 
 help:
 	@echo "make demo       run the demo: Python 3.11 or later is all it needs"
@@ -16,6 +16,8 @@ help:
 	@echo "make test-all   the Python tests on each supported Python and Django that is here"
 	@echo "make build      bundle js/src into the script that pages load"
 	@echo "make bench      measure, and write the figures that the docs show"
+	@echo "make chaos      the fault tests at full size, and their table in the docs: 20 minutes"
+	@echo "make soak       clients coming and going for 20 minutes: nothing may grow"
 	@echo "make clean      remove what the above have installed"
 
 $(BIN)/python:
@@ -53,6 +55,7 @@ lint: $(VENV)/.test js/node_modules/.stamp
 
 test-python: $(VENV)/.test js/node_modules/.stamp
 	@.ci/chromium
+	@.ci/deploy
 	$(BIN)/python -m pytest
 
 test-js: js/node_modules/.stamp
@@ -60,6 +63,7 @@ test-js: js/node_modules/.stamp
 
 test-all: js/node_modules/.stamp
 	@.ci/chromium
+	@.ci/deploy
 	@for pair in 3.11:5.2 3.13:6.0; do \
 		python=python$${pair%:*}; django=$${pair#*:}; folder=.venv-$${pair%:*}; \
 		if ! $$python --version >/dev/null 2>&1; then \
@@ -75,8 +79,16 @@ test-all: js/node_modules/.stamp
 build: js/node_modules/.stamp
 	cd js && npm run --silent build
 
+soak: $(VENV)/.test
+	$(BIN)/python -m tests.chaos.soak
+
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
+
+chaos: $(VENV)/.test
+	@rm -rf build/chaos
+	$(BIN)/python -m pytest --full tests/chaos/test_[01][0-9]_*.py
+	$(BIN)/python -m tests.chaos.table
 
 clean:
 	rm -rf .venv .venv-3.* js/node_modules build *.egg-info

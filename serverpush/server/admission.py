@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -133,8 +135,11 @@ def peer(handshake: Handshake) -> str:
     A proxy on this machine says for whom it asks, last in ``X-Forwarded-For``.
     Nobody else is believed: whoever asks could write anything there.
     """
-    told = handshake.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    return told[:64] if told and is_loopback(handshake.address) else handshake.address
+    if is_loopback(handshake.address):
+        told = handshake.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        with suppress(ValueError):
+            return str(ipaddress.ip_address(told))
+    return handshake.address
 
 
 def _page(token: Any) -> Page:

@@ -24,7 +24,7 @@ from serverpush.server.emitter import Emitter
 from serverpush.server.notifier import Notifier
 from serverpush.server.renderers import Pool
 from serverpush.server.telemetry import Telemetry
-from serverpush.server.transport import Client, Limits, Refused, Transport, loop
+from serverpush.server.transport import Client, Handshake, Limits, Refused, Transport, loop
 
 logger = logging.getLogger("serverpush.server")
 
@@ -180,7 +180,7 @@ class PushServer:
     def _origin_allowed(self, environ: dict[str, Any]) -> bool:
         allowed = origins.is_allowed(environ)
         if not allowed:
-            self.telemetry.refused("origin_refused", environ.get("REMOTE_ADDR", ""))
+            self.telemetry.refused("origin_refused", peer(Handshake(environ)))
         return allowed
 
     def _connect(self, client: Client, auth: dict[str, Any] | None) -> None:

@@ -38,12 +38,21 @@ def site_of(headers: Mapping[str, str]) -> tuple[str, bool]:
     """The site's host (with its port) and whether it is on HTTPS, by a handshake's headers.
 
     The origin tells, where it is the site's own; a page from elsewhere does not
-    know the site by its own name.
+    know the site by its own name. Without one, the header counts that the project
+    believes its proxy (``SECURE_PROXY_SSL_HEADER``).
     """
     origin, host = headers.get("origin", ""), headers.get("host", "")
     if _is_of_the_site(origin, {"HTTP_HOST": host}):
         return origin.partition("://")[2], origin.startswith("https:")
-    return host, False
+    return host, _came_by_https(headers)
+
+
+def _came_by_https(headers: Mapping[str, str]) -> bool:
+    if settings.SECURE_PROXY_SSL_HEADER is None:
+        return False
+    name, secure = settings.SECURE_PROXY_SSL_HEADER
+    said = headers.get(name.removeprefix("HTTP_").replace("_", "-").lower(), "")
+    return bool(said.partition(",")[0].strip() == secure)
 
 
 def _is_listed(origin: str) -> bool:

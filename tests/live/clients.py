@@ -10,6 +10,9 @@ from typing import Any
 import requests
 import socketio
 
+# For the server's answer; the client's own default is a second.
+WAIT_SECONDS = 20
+
 
 def page_record(html: str) -> dict[str, Any]:
     """The page record in a page's HTML."""
@@ -35,6 +38,7 @@ class Client:
             auth=auth,
             headers=headers,
             transports=options.pop("transports", ["websocket"]),
+            wait_timeout=WAIT_SECONDS,
             **options,
         )
 
@@ -68,7 +72,9 @@ def refusal(url: str, auth: Any, **options: Any) -> dict[str, Any]:
     client = socketio.Client(reconnection=False, handle_sigint=False)
     client.on("connect_error", errors.put)
     try:
-        client.connect(url, auth=auth, transports=["websocket"], **options)
+        client.connect(
+            url, auth=auth, transports=["websocket"], wait_timeout=WAIT_SECONDS, **options
+        )
     except socketio.exceptions.ConnectionError:
         return errors.get(timeout=5)["data"]
     client.disconnect()

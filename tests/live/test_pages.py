@@ -156,8 +156,9 @@ def test_a_failing_update_is_alone(tmp_path, live, connect):
     client = connect({"page": record["page"]})
     client.event("serverpush:ready")
     save(live, "Mixed")
-    got = dict(client.next() for _ in range(3))
-    assert set(got) == {"fine", "hangs", "missing"}
+    got = dict(client.next() for _ in range(5))
+    assert set(got) == {"fine", "hangs", "missing", "serverpush:refresh"}
+    assert got["serverpush:refresh"] == ({"reason": "error"},)
     assert got["missing"][0] == {"name": "Mixed", "no": None}
     assert re.search(r"raises.*it broke", live.push.output)
     assert re.search(r"update 'nan'", live.push.output)

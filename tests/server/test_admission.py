@@ -130,6 +130,14 @@ def test_the_sites_host_is_the_origins_where_that_is_the_sites(admit, asked, set
     ]
 
 
+def test_without_an_origin_the_projects_proxy_says_whether_it_is_https(admit, asked, settings):
+    admit({"url": "/"}, HTTP_X_FORWARDED_PROTO="https")
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    admit({"url": "/"}, HTTP_X_FORWARDED_PROTO="https")
+    admit({"url": "/"}, HTTP_X_FORWARDED_PROTO="http")
+    assert [job.page.secure for job in asked] == [False, True, False]
+
+
 @pytest.mark.parametrize("debug", [True, False])
 def test_what_went_wrong_is_told_to_developers_only(admit, settings, debug):
     settings.DEBUG = debug
@@ -170,6 +178,13 @@ def test_a_proxy_on_this_machine_says_for_whom_it_asks(admit):
     with pytest.raises(Refused):
         by_url("127.0.0.1", "made up, 10.0.0.1")
     assert by_url("127.0.0.1", "10.0.0.2")
+
+
+def test_a_forwarded_address_that_is_none_is_not_believed(admit):
+    for number in range(URL_BURST):
+        admit({"url": "/"}, REMOTE_ADDR="127.0.0.1", HTTP_X_FORWARDED_FOR=f"10.0.0.{number}\nx")
+    with pytest.raises(Refused):
+        admit({"url": "/"}, REMOTE_ADDR="127.0.0.1", HTTP_X_FORWARDED_FOR="unknown")
 
 
 def test_nobody_else_is_believed(admit):

@@ -7,8 +7,9 @@ if TYPE_CHECKING:
     from serverpush.server.transport.connection import Connection
     from serverpush.server.transport.websocket import Channel
 
-HEADERS = ("host", "origin", "user-agent", "accept-language", "x-forwarded-for")
-ENVIRON = tuple((name, "HTTP_" + name.upper().replace("-", "_")) for name in HEADERS)
+HEADERS = ("host", "origin", "user-agent", "accept-language")
+FORWARDED = ("x-forwarded-for", "x-forwarded-proto")
+ENVIRON = tuple((name, "HTTP_" + name.upper().replace("-", "_")) for name in HEADERS + FORWARDED)
 
 
 class Handshake:
@@ -25,7 +26,7 @@ class Handshake:
         self.headers: dict[str, str] = {
             name: sys.intern(environ[key]) for name, key in ENVIRON if key in environ
         }
-        """Those of ``HEADERS`` that came, by lower-case name; x-forwarded-for is hearsay."""
+        """Those that came, by lower-case name; ``FORWARDED`` ones are hearsay."""
 
 
 class Client:

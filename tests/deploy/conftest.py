@@ -1,0 +1,57 @@
+"""A live site with the settings of docs/deploy, and the proxies before it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.live.processes import Live
+
+from .proxies import Caddy, Certificate, Nginx
+
+
+@pytest.fixture(scope="package")
+def live(tmp_path_factory):
+    """A site with one gunicorn worker and a push server, with an author and two users."""
+    folder = tmp_path_factory.mktemp("deploy")
+    environ = {
+        "DJANGO_SETTINGS_MODULE": "tests.deploy.settings",
+        "DEPLOY_FOLDER": str(folder),
+        # gunicorn would believe the proxy by itself; other servers leave that to the settings.
+        "FORWARDED_ALLOW_IPS": "192.0.2.1",
+    }
+    live = Live(folder, environ)
+    try:
+        live.manage("migrate", "--run-syncdb", "--verbosity", "0")
+        live.manage("collectstatic", "--no-input", "--verbosity", "0")
+        live.start_push()
+        live.start_site()
+        live.shell(
+            "from django.contrib.auth.models import User\n"
+            "from tests.project.models import Author\n"
+            "Author.objects.create(pk=1, name='Selma')\n"
+            "User.objects.create_user('ada', password='ada')\n"
+            "User.objects.create_user('grace', password='grace')\n"
+        )
+        yield live
+    finally:
+        live.stop()
+
+
+@pytest.fixture(scope="package")
+def certificate(tmp_path_factory):
+    """A certificate that requests and websocket-client in this process trust."""
+    made = Certificate.make(tmp_path_factory.mktemp("certificate"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(made.path))
+        patch.setenv("WEBSOCKET_CLIENT_CA_BUNDLE", str(made.path))
+        yield made
+
+
+@pytest.fixture(scope="package", params=[Nginx, Caddy], ids=["nginx", "caddy"])
+def proxy(request, live, certificate, tmp_path_factory):
+    proxy = request.param(live, certificate, tmp_path_factory.mktemp("proxy"))
+    try:
+        proxy.start()
+        yield proxy
+    finally:
+        proxy.stop()

@@ -1,0 +1,48 @@
+"""What nobody reports is found by the sweep, in a renderer."""
+
+from __future__ import annotations
+
+import pytest
+
+from .browsers import Browser, all_end, is_refreshed, start_access_site, wait_until_looked_at
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    live = start_access_site(tmp_path_factory.mktemp("access"), LIVE_SWEEP="1")
+    yield live
+    live.stop()
+
+
+@pytest.fixture
+def browser(live):
+    browsers = []
+
+    def browser(name=""):
+        browsers.append(Browser(live, name))
+        return browsers[-1]
+
+    yield browser
+    for each in browsers:
+        each.close()
+
+
+SWEPT = 15.0
+"""Seconds; the push server sweeps each second here."""
+
+
+@pytest.mark.parametrize("what", ["sessions-expired", "sessions-deleted", "silently-not-active"])
+def test_what_nobody_reports_is_found_by_the_sweep(browser, what):
+    here, stranger = browser(), browser()
+    page, others = here.open(), stranger.open()
+    since = here.happens(what)
+    all_end([page], since, SWEPT)
+    others.is_live(stranger)
+
+
+def test_a_permission_that_a_group_loses_is_found_by_the_sweep(live, browser):
+    here = browser()
+    page = here.open("/vault/")
+    wait_until_looked_at(browser, live)
+    is_refreshed(page, here.happens("readers-lose-it"), SWEPT)
+    here.open().is_live(here)
