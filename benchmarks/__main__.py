@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmarks import delivery, latency
+from benchmarks import delivery, fairness, latency
 from benchmarks.site import machine
 
 PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "measurements.md"
@@ -14,7 +14,7 @@ PLACE = re.compile(r"(<!-- figures:begin -->\n).*?(<!-- figures:end -->)", re.DO
 
 def main() -> None:
     rows = []
-    for module in (latency, delivery):
+    for module in (latency, delivery, fairness):
         print(f"{module.__name__}: {(module.__doc__ or '').splitlines()[0]}", flush=True)
         for what, figure in module.measure():
             print(f"  {what}: {figure}", flush=True)

@@ -15,10 +15,10 @@ from tests.live.processes import Live
 
 
 @contextmanager
-def running() -> Iterator[Live]:
-    """A site with one author, a push server, and nothing else."""
+def running(**environ: str) -> Iterator[Live]:
+    """A site with one author, a push server, and nothing else; ``environ`` is for its settings."""
     with tempfile.TemporaryDirectory() as folder:
-        live = Live(Path(folder))
+        live = Live(Path(folder), environ)
         try:
             live.manage("migrate", "--run-syncdb", "--verbosity", "0")
             live.start_push()

@@ -6,7 +6,7 @@ from django.apps import AppConfig
 from django.core.checks import register
 
 from serverpush import checks
-from serverpush.web import changes
+from serverpush.web import access, changes
 
 
 class ServerPushConfig(AppConfig):
@@ -16,5 +16,6 @@ class ServerPushConfig(AppConfig):
 
     def ready(self) -> None:
         changes.connect()
+        access.connect()
         register(checks.check_values, "serverpush")
         register(checks.check_installation, "serverpush")

@@ -108,26 +108,30 @@ class Gap:
 class Ending:
     """Access that has ended, or may have.
 
-    The connections of ``users`` (keys as text) and ``sessions`` (hashes) end;
-    those of ``doubtful`` users are looked at: their access may have changed.
+    The connections of ``users`` (keys as text) and ``sessions`` (hashes) end.
+    The pages of users whose permissions have ``changed`` have to be loaded anew,
+    and ``doubtful`` users are looked at: their access may have changed.
     """
 
     users: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
             "users": list(self.users),
             "sessions": list(self.sessions),
+            "changed": list(self.changed),
             "doubtful": list(self.doubtful),
         }
 
     @classmethod
     def from_json(cls, value: Any) -> Ending:
         """Check the shape of a body of ``/disconnect``; raises ``BadMessage``."""
-        if not isinstance(value, dict) or set(value) - {"users", "sessions", "doubtful"}:
-            raise BadMessage("a body has users, sessions and doubtful, no more")
+        known = {"users", "sessions", "changed", "doubtful"}
+        if not isinstance(value, dict) or set(value) - known:
+            raise BadMessage("a body has users, sessions, changed and doubtful, no more")
         lists = {name: _texts(name, given) for name, given in value.items()}
         return cls(**lists)
 

@@ -9,20 +9,44 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from serverpush.protocol import Change, Ending
 from serverpush.web.outbox import outbox
 
 # What the processes of tests leave behind is not for this user's own push servers.
 os.environ["XDG_STATE_HOME"] = os.path.join(tempfile.gettempdir(), "serverpush-tests")
 
 
+@pytest.fixture(autouse=True)
+def _nothing_goes_out(request, monkeypatch):
+    """What a test without a notifier reports must not reach the next test's."""
+    if "start_notifier" not in request.fixturenames:
+        monkeypatch.setattr(outbox, "put", lambda entry: None)
+
+
 @pytest.fixture
 def reported(monkeypatch):
     """The changes that would have gone out, as ``(model, pk, action)``."""
     changes = []
-    monkeypatch.setattr(
-        outbox, "put", lambda change: changes.append((change.model, change.pk, change.action))
-    )
+
+    def put(entry):
+        if isinstance(entry, Change):
+            changes.append((entry.model, entry.pk, entry.action))
+
+    monkeypatch.setattr(outbox, "put", put)
     return changes
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """The ends of access that would have gone out."""
+    endings = []
+
+    def put(entry):
+        if isinstance(entry, Ending):
+            endings.append(entry)
+
+    monkeypatch.setattr(outbox, "put", put)
+    return endings
 
 
 class NotifierStandIn:
@@ -84,7 +108,7 @@ class NotifierStandIn:
         """The next ``count`` changes, as ``(model, pk, action)``."""
         found = []
         while len(found) < count:
-            for each in self.next_batch()["changes"]:
+            for each in self.next_batch().get("changes", ()):
                 found.append((each["model"], each["pk"], each["action"]))
         return found
 

@@ -116,7 +116,7 @@ export class Client {
   }
 
   #refresh(data) {
-    if (this.events.control("refresh", data)) this.refresher.request();
+    if (this.events.control("refresh", data)) this.refresher.request(data.within);
     else this.#replay.restart();
   }
 

@@ -38,7 +38,8 @@ export class Connection {
    */
   constructor({ address, auth, onEvent, onState, onRefused, backoff, slowBackoff, timeout = 20_000 }) {
     Object.assign(this, { address, auth, onEvent, onState, onRefused, timeout });
-    this.backoff = backoff ?? new Backoff({ min: 500, max: 10_000 });
+    // However long the server was away, all are back within four seconds of its return.
+    this.backoff = backoff ?? new Backoff({ min: 500, max: 2_500 });
     this.slowBackoff = slowBackoff ?? new Backoff({ min: 10_000, max: 120_000 });
   }
 

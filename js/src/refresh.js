@@ -23,9 +23,13 @@ export class Refresher {
     this.throttle = throttle ?? new Throttle();
   }
 
-  /** Ask for a refresh; one that is already under way serves this one too. */
-  request() {
-    if (this.#timer === null && this.#fetching === null) this.#schedule(this.jitter * this.random());
+  /**
+   * Ask for a refresh; one that is already under way serves this one too.
+   * @param {number} [within] seconds over which the server wants it spread, as many are told
+   */
+  request(within = 0) {
+    if (this.#timer !== null || this.#fetching !== null) return;
+    this.#schedule(Math.max(this.jitter, 1_000 * within) * this.random());
   }
 
   /** Ask for one at once; what is being fetched may be from before the reason for this one. */

@@ -111,6 +111,16 @@ test("an urgent one fetches anew, the other answer is dropped", async () => {
   expect(seen).toEqual(["failing false", "page <p>new</p>"]);
 });
 
+test("is spread over as long as the server says, where many are told", () => {
+  create({ jitter: 3_000, random: () => 0.5 });
+  expect(waitOf(() => refresher.request(60))).toBe(30_000);
+});
+
+test("is never spread over less than the jitter", () => {
+  create({ jitter: 3_000, random: () => 0.5 });
+  expect(waitOf(() => refresher.request(1))).toBe(1_500);
+});
+
 test("an urgent one doesn't wait for the jitter", async () => {
   create({ jitter: 600_000 });
   refresher.request();

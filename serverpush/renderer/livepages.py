@@ -22,7 +22,7 @@ def page_of(request: PageRequest, match: ResolverMatch, began: float) -> Page:
     """
     # Before the update function asks: a change during its queries is a change
     # that the page has yet to hear of.
-    recorded = time.time()
+    recorded = max(time.time(), began)
     dependencies = pages.collect(match.func, request, match.args, match.kwargs)
     forget_made_key(request)
     return pages.build_page(request, dependencies, time=began, recorded=recorded)

@@ -88,7 +88,8 @@ class Admissions:
     def _visit(self, page: Page, visitor: Visitor) -> Visit:
         """On whose behalf this is; raises ``Refused`` where the page is for another."""
         key = parse_cookie(visitor.cookie).get(settings.SESSION_COOKIE_NAME, "")
-        visit = Visit(key, tokens.session_hash(key), page.user)
+        is_bound = bool(page.session or page.user)
+        visit = Visit(key, tokens.session_hash(key), page.user, is_bound)
         if page.session and page.session != visit.session:
             raise Refused("session_mismatch", "this page was rendered for another session")
         if self._refuses(visit, page.time):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from serverpush.jobs import AccessResult, Job, ResolveResult, Result
 from serverpush.protocol import Change, Ending, Gap, ModelInfo, Position
 from serverpush.server import origins, state
 from serverpush.server.admission import Admission, Admissions, peer
+from serverpush.server.clock import Clock
 from serverpush.server.core.access import Access, Look
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
@@ -30,6 +30,8 @@ logger = logging.getLogger("serverpush.server")
 
 NOTIFIER_CONNECTIONS = 1000
 TICK_SECONDS = 1.0
+# What a clock may be set back by without a word.
+CLOCK_SECONDS = 1.0
 # Seconds by which a site on another machine, which sets its clock by a time
 # server, may be ahead. On this one it has the same clock.
 REMOTE_SKEW = 1.0
@@ -68,6 +70,7 @@ class PushServer:
         self._state_file = state_file
         self._models = models
         self._waker = loop.Waker()
+        self._clock = Clock()
         self._is_fed = True
 
     def stop(self) -> None:
@@ -123,7 +126,7 @@ class PushServer:
             self.pool.stop()
 
     def _build(self) -> None:
-        config, now = self.config, time.time()
+        config, now = self.config, self._clock()
         self.telemetry = Telemetry()
         self.access = Access(max_age=config.token_max_age, now=now)
         self.log = Log(
@@ -152,7 +155,11 @@ class PushServer:
             logger=logger,
         )
         self._emitter = Emitter(
-            self.transport, self.telemetry, send_buffer=config.send_buffer, forget=self._forget
+            self.transport,
+            self.telemetry,
+            self._clock,
+            send_buffer=config.send_buffer,
+            forget=self._forget,
         )
         self.notifier = Notifier(
             key=tokens.notifier_key(),
@@ -199,7 +206,7 @@ class PushServer:
         if self.access.refuses(visit, page.time):
             self._emitter.close([client])
             return
-        self.access.add(client.id, visit, is_bound=bool(page.session or page.user))
+        self.access.add(client.id, visit)
         self.telemetry.connected(client.id, page.path, page.user, peer(client.handshake))
         since = self._since(admission)
         live, actions = self.dispatch.connect(
@@ -226,13 +233,13 @@ class PushServer:
         self.access.discard(id)
 
     def _end(self, ending: Ending) -> None:
-        self._emitter.do(self.access.end(ending, time.time()))
+        self._emitter.do(self.access.end(ending, self._clock()))
         self.pool.wake()
 
     # Changes
 
     def _accept(self, changes: list[Change], gap: str) -> Position:
-        now = time.time()
+        now = self._clock()
         # Should this fail, it shows in /health until it succeeds again.
         self._is_fed = False
         if gap:
@@ -246,17 +253,23 @@ class PushServer:
 
     def _gap(self, reason: str) -> None:
         self.telemetry.gap(reason)
-        self._emitter.do(self.dispatch.gap(Gap(reason), time.time()))
+        self._emitter.do(self.dispatch.gap(Gap(reason), self._clock()))
 
     def _tick(self, losses: Path) -> None:
         """Each second: notice processes that ended with changes unreported, and who is due."""
         while True:
             if state.take(losses):
                 self._gap("a process ended before it could report its changes")
-            self.access.tick(time.time())
+            self.access.tick(self._clock())
+            self._look_at_the_clock()
             self.telemetry.tick()
             self.pool.wake()
             loop.sleep(TICK_SECONDS)
+
+    def _look_at_the_clock(self) -> None:
+        ahead = self._clock.ahead
+        if ahead > CLOCK_SECONDS:
+            self.telemetry.clock_was_set_back(ahead)
 
     def _status(self) -> str:
         if not self.pool.ready:
@@ -280,7 +293,7 @@ class PushServer:
 
     def _answer(self, ticket: Any, result: Result) -> None:
         if isinstance(result, AccessResult):
-            self._emitter.do(self.access.answer(ticket, result, time.time()))
+            self._emitter.do(self.access.answer(ticket, result, self._clock()))
         elif not isinstance(result, ResolveResult):
             self._emitter.do(self.dispatch.answer(ticket, result))
 

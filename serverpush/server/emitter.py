@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
-import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from serverpush import tokens
 from serverpush.exceptions import PageTooLarge
 from serverpush.protocol import Position, dump
+from serverpush.server.clock import Clock
 from serverpush.server.core.actions import Action, End, Refresh, Report, Send
+from serverpush.server.pace import SHORTEST, Pace
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import Client, Frame, Transport
-
-logger = logging.getLogger("serverpush.server")
 
 LOGOUT = Frame.event("serverpush:logout", "{}")
 
@@ -32,12 +31,15 @@ class Emitter:
         self,
         transport: Transport,
         telemetry: Telemetry,
+        clock: Clock,
         *,
         send_buffer: int,
         forget: Callable[[str], None],
     ) -> None:
         self._transport = transport
         self._telemetry = telemetry
+        self._clock = clock
+        self._pace = Pace()
         self._send_buffer = send_buffer
         self._forget = forget
 
@@ -51,7 +53,7 @@ class Emitter:
             elif isinstance(action, End):
                 self.close(self._clients(action.connections), action.refresh)
             elif isinstance(action, Report):
-                logger.error("%s", action.text)
+                self._telemetry.failed(action.text)
 
     def ready(self, client: Client, position: Position, live: bool) -> None:
         """Tell a client that it was accepted, and whether it is up to date."""
@@ -61,14 +63,22 @@ class Emitter:
     def close(self, clients: list[Client], refresh: str = "") -> None:
         """Close connections whose access has ended, or changed: then with a reason."""
         self._telemetry.ended(len(clients), refresh or "logout")
-        frame = _refresh_frame(refresh) if refresh else LOGOUT
+        frame = self._refresh_frame(refresh, len(clients)) if refresh else LOGOUT
         for client in clients:
             self._forget(client.id)
             self._transport.close_after(client, frame)
 
     def _refresh(self, connections: tuple[str, ...], reason: str) -> None:
         self._telemetry.refreshed(reason, len(connections))
-        self._transport.send(self._clients(connections), _refresh_frame(reason))
+        frame = self._refresh_frame(reason, len(connections))
+        self._transport.send(self._clients(connections), frame)
+
+    def _refresh_frame(self, reason: str, count: int) -> Frame:
+        told: dict[str, Any] = {"reason": reason}
+        within = self._pace.within(count, self._clock())
+        if within > SHORTEST:
+            told["within"] = round(within, 1)
+        return Frame.event("serverpush:refresh", dump(told))
 
     def _send(self, send: Send) -> None:
         meta = send.meta
@@ -77,27 +87,19 @@ class Emitter:
             try:
                 meta = {**meta, "page": tokens.sign_page(send.page)}
             except PageTooLarge as error:
-                logger.error("%s; it will come back with its first ones", error)
+                self._telemetry.failed(f"{error}; it will come back with its first ones")
         frame = Frame.event(send.name, send.payload, json.dumps(meta, separators=(",", ":")))
         if len(frame.websocket) > self._send_buffer:
             # Whoever got it would be closed as a slow client, again at each replay.
-            logger.error(
-                "update %r of %s %s: it has %d bytes, and SERVERPUSH_SEND_BUFFER is %d",
-                send.name,
-                meta["model"],
-                meta["pk"],
-                len(frame.websocket),
-                self._send_buffer,
+            self._telemetry.failed(
+                f"update {send.name!r} of {meta['model']} {meta['pk']}: it has "
+                f"{len(frame.websocket)} bytes, and SERVERPUSH_SEND_BUFFER is {self._send_buffer}"
             )
             self._refresh(send.connections, "error")
             return
-        self._telemetry.emitted(len(send.connections), time.time() - send.at)
+        self._telemetry.emitted(len(send.connections), self._clock() - send.at)
         self._transport.send(self._clients(send.connections), frame)
 
     def _clients(self, ids: Iterable[str]) -> list[Client]:
         clients = self._transport.clients
         return [clients[id] for id in ids if id in clients]
-
-
-def _refresh_frame(reason: str) -> Frame:
-    return Frame.event("serverpush:refresh", dump({"reason": reason}))

@@ -158,7 +158,7 @@ class Notifier:
             raise _Answer(400, str(error)) from None
         position = self._accept([], gap)
         self._end(ending)
-        accepted = len(ending.users) + len(ending.sessions) + len(ending.doubtful)
+        accepted = sum(len(each) for each in ending.to_json().values())
         return {"accepted": accepted, "position": str(position)}
 
     def _changes(self, value: Any) -> list[Change]:

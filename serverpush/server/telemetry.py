@@ -59,6 +59,7 @@ class Telemetry:
             registry=self.registry,
             buckets=SECONDS,
         )
+        self._clock_was_set_back = False
         self._said: Counter[str] = Counter()
         self._told: Counter[str] = Counter()
 
@@ -121,6 +122,17 @@ class Telemetry:
         """A call of the notifier port was answered with an error."""
         self._rejected.labels(status).inc()
         self._say(logging.WARNING, "reject", path=path, address=address, status=status, error=error)
+
+    def failed(self, sentence: str) -> None:
+        """Something that was to be pushed could not be: pages were told to refresh."""
+        self._said["failure"] += 1
+        if self._said["failure"] <= MAX_LINES:
+            logger.error("%s", sentence)
+
+    def clock_was_set_back(self, seconds: float) -> None:
+        if not self._clock_was_set_back:
+            self._clock_was_set_back = True
+            self._say(logging.WARNING, "clock set back", seconds=round(seconds, 1))
 
     # Renderers
 

@@ -16,7 +16,7 @@ TIMEOUT = 5.0
 
 
 class Line:
-    """A connection to ``/notify``, made when it is needed and kept.
+    """A connection, made when it is needed and kept.
 
     ``timeout`` is in seconds, for connecting and for the answer each.
     """
@@ -25,15 +25,15 @@ class Line:
         self._timeout = timeout
         self._connection: HTTPConnection | None = None
 
-    def post(self, body: bytes) -> tuple[int, str]:
-        """Send a body; the answer's status, and its error text where it is one.
+    def post(self, path: str, body: bytes) -> tuple[int, str]:
+        """Send a body to a path; the answer's status, and its error text where it is one.
 
         Raises ``OSError`` or ``HTTPException`` where there was no answer. A
         connection that the other side closed while it was idle is made anew once.
         """
         kept = self._connection is not None
         try:
-            return self._exchange(body)
+            return self._exchange(path, body)
         except TimeoutError:
             self.close()
             raise
@@ -42,7 +42,7 @@ class Line:
             if not kept:
                 raise
         try:
-            return self._exchange(body)
+            return self._exchange(path, body)
         except (OSError, HTTPException):
             self.close()
             raise
@@ -62,7 +62,7 @@ class Line:
         if connection is not None and connection.sock is not None:
             os.close(connection.sock.detach())
 
-    def _exchange(self, body: bytes) -> tuple[int, str]:
+    def _exchange(self, path: str, body: bytes) -> tuple[int, str]:
         if self._connection is None:
             self._connection = HTTPConnection(
                 config().notifier_host, config().notifier_port, timeout=self._timeout
@@ -71,7 +71,7 @@ class Line:
             "Authorization": f"Bearer {notifier_key()}",
             "Content-Type": "application/json",
         }
-        self._connection.request("POST", "/notify", body, headers)
+        self._connection.request("POST", path, body, headers)
         response = self._connection.getresponse()
         answer = response.read()
         return response.status, "" if response.status < 300 else _error(answer)

@@ -8,18 +8,21 @@ import logging
 import os
 import threading
 import uuid
-from collections import deque
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
+from itertools import chain
 from multiprocessing import parent_process
 from multiprocessing.util import Finalize
-from typing import Any, Protocol
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
 from serverpush.conf import config, losses_file
-from serverpush.protocol import Change
+from serverpush.protocol import Change, Ending
 from serverpush.web.line import Line
+from serverpush.web.waiting import Entry, Waiting
 
 logger = logging.getLogger("serverpush")
 
@@ -35,29 +38,50 @@ FLUSH_TIMEOUT = 1.5
 UNANSWERED = (OSError, HTTPException, ValueError, LookupError, ImproperlyConfigured)
 BUSY = frozenset({408, 425, 429})
 
+Body = dict[str, Any]
 
-class Entry(Protocol):
-    """What can wait in the outbox."""
 
-    def to_json(self) -> dict[str, Any]: ...
+@dataclass(frozen=True)
+class Kind:
+    """How entries of one kind are told: under which path, and what makes a body of many."""
+
+    path: str
+    nouns: tuple[str, str]
+    body: Callable[[Iterable[Any]], Body]
+
+
+def _changes(entries: Iterable[Change]) -> Body:
+    return {"changes": [each.to_json() for each in entries]}
+
+
+def _endings(entries: Iterable[Ending]) -> Body:
+    bodies = [each.to_json() for each in entries]
+    return {name: list(chain(*(each[name] for each in bodies))) for name in bodies[0]}
+
+
+KINDS = {
+    Change: Kind("/notify", ("change", "changes"), _changes),
+    Ending: Kind("/disconnect", ("end of access", "ends of access"), _endings),
+}
 
 
 @dataclass(frozen=True)
 class Batch:
     """What one request carries; sent again under the same key until it is answered."""
 
-    key: str
-    entries: tuple[Entry, ...]
+    kind: Kind
+    entries: Sequence[Entry]
     gap: str
-    body: bytes
+    content: bytes
 
     @classmethod
-    def of(cls, entries: list[Entry], gap: str) -> Batch:
-        key = uuid.uuid4().hex
-        value: dict[str, Any] = {"changes": [each.to_json() for each in entries], "batch": key}
+    def of(cls, entries: Sequence[Entry], gap: str) -> Batch:
+        """Of entries of one kind; without any it tells of a gap alone."""
+        kind = KINDS[type(entries[0]) if entries else Change]
+        value = {**kind.body(entries), "batch": uuid.uuid4().hex}
         if gap:
             value["gap"] = gap
-        return cls(key, tuple(entries), gap, json.dumps(value, separators=(",", ":")).encode())
+        return cls(kind, entries, gap, json.dumps(value, separators=(",", ":")).encode())
 
 
 class Outbox:
@@ -81,7 +105,7 @@ class Outbox:
         self._line = Line()
         # Reentrant: a signal's handler or a finalizer may save in the middle of a put.
         self._lock = threading.RLock()
-        self._waiting: deque[Entry] = deque()
+        self._waiting = Waiting(self._limit)
         self._sending: list[Entry] = []
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
@@ -90,17 +114,15 @@ class Outbox:
         self._gap_is_due = False
         self._overflowing = False
         self._away = False
-        self._refusal = ""
+        # The last refusal of each path: it is logged once.
+        self._refusals: dict[str, str] = {}
 
     def put(self, entry: Entry) -> None:
         """Report ``entry`` soon: an append, which neither waits nor raises."""
         with self._lock:
-            waiting = self._waiting
-            # The earlier one stays: pages rendered since its commit may be in doubt.
-            if not (waiting and _tells_the_same(entry, waiting[-1])):
-                if len(waiting) >= self._limit:
-                    self._drop_oldest()
-                waiting.append(entry)
+            dropped = self._waiting.add(entry)
+            if dropped is not None:
+                self._note_dropped(dropped)
         if self._thread is None:
             self._start()
         if not self._wake.is_set():
@@ -117,14 +139,16 @@ class Outbox:
         thread = self._thread
         if thread is not None:
             thread.join(timeout)
-        count = self.pending()
-        if count:
+        with self._lock:
+            left = [*self._waiting, *self._sending]
+        if left:
             logger.warning(
                 "%s not reported: the push server could not be reached before this process ended",
-                "1 change was" if count == 1 else f"{count} changes were",
+                _counted(left, "was", "were"),
             )
+        if any(isinstance(each, Change) for each in left):
             _leave_word()
-        return not count
+        return not left
 
     def pending(self) -> int:
         """How many entries wait or are on their way."""
@@ -146,16 +170,20 @@ class Outbox:
                 # A worker of multiprocessing ends without the functions of atexit.
                 Finalize(None, self.flush, exitpriority=0)
 
-    def _drop_oldest(self) -> None:
-        self._waiting.popleft()
-        self._gap = f"more than {self._limit} changes waited in process {os.getpid()}"
+    def _note_dropped(self, dropped: Entry) -> None:
+        noun = KINDS[type(dropped)].nouns[1]
+        outcome = "are found later"
+        if isinstance(dropped, Change):
+            self._gap = f"more than {self._limit} changes waited in process {os.getpid()}"
+            outcome = "open pages will be told to refresh"
         if self._overflowing:
             return
         self._overflowing = True
         logger.warning(
-            "more than %d changes wait for the push server: the oldest are dropped, "
-            "and open pages will be told to refresh",
+            "more than %d %s wait for the push server: the oldest are dropped, and %s",
             self._limit,
+            noun,
+            outcome,
         )
 
     def _run(self) -> None:
@@ -190,16 +218,13 @@ class Outbox:
 
     def _take(self) -> Batch | None:
         with self._lock:
-            self._waiting.extendleft(reversed(self._sending))
-            count = min(len(self._waiting), MAX_BATCH)
-            if not count and not self._gap_is_due:
-                self._sending = []
+            self._waiting.put_back(self._sending)
+            self._sending = entries = self._waiting.take(MAX_BATCH)
+            if not entries and not self._gap_is_due:
                 return None
-            entries = [self._waiting.popleft() for _ in range(count)]
-            self._sending = entries
             gap, self._gap, self._gap_is_due = self._gap, "", False
         batch = Batch.of(entries, gap)
-        while len(batch.body) > MAX_BODY and len(entries) > 1:
+        while len(batch.content) > MAX_BODY and len(entries) > 1:
             entries = self._put_half_back(entries)
             batch = Batch.of(entries, gap)
         return batch
@@ -207,7 +232,7 @@ class Outbox:
     def _put_half_back(self, entries: list[Entry]) -> list[Entry]:
         half = len(entries) // 2
         with self._lock:
-            self._waiting.extendleft(reversed(entries[half:]))
+            self._waiting.put_back(entries[half:])
             self._sending = entries[:half]
         return entries[:half]
 
@@ -224,7 +249,7 @@ class Outbox:
 
     def _attempt(self, batch: Batch) -> bool:
         try:
-            status, error = self._line.post(batch.body)
+            status, error = self._line.post(batch.kind.path, batch.content)
         except UNANSWERED as failure:
             self._note_away(str(failure) or type(failure).__name__)
             return False
@@ -235,7 +260,7 @@ class Outbox:
         if status >= 300:
             self._note_refused(batch, status, error)
         else:
-            self._refusal = ""
+            self._refusals.pop(batch.kind.path, None)
         return True
 
     def _note_away(self, reason: str) -> None:
@@ -252,35 +277,35 @@ class Outbox:
 
     def _note_refused(self, batch: Batch, status: int, error: str) -> None:
         refusal = f"{status} {error}"
-        if refusal != self._refusal:
-            self._refusal = refusal
+        if refusal != self._refusals.get(batch.kind.path):
+            self._refusals[batch.kind.path] = refusal
             logger.error(
                 "the push server refused %s: %s",
-                _dropped(len(batch.entries)),
+                _counted(batch.entries, "which is dropped", "which are dropped", ", "),
                 refusal,
             )
-        self._note_lost(batch, refusal, due=status != 401)
+        if batch.kind is KINDS[Change]:
+            self._note_lost(batch, refusal, due=status != 401)
+        elif batch.gap:
+            self._note_untold(batch.gap)
 
-    def _note_lost(self, batch: Batch, reason: str, *, due: bool = True) -> None:
+    def _note_lost(self, batch: Batch, reason: str, *, due: bool) -> None:
         """Mark a gap, to be told by itself unless telling it was just refused, too."""
         with self._lock:
             self._gap = f"a batch was lost: {reason}"[:500]
             self._gap_is_due = due and bool(batch.entries)
 
+    def _note_untold(self, gap: str) -> None:
+        """Let a gap that came with a refused batch wait for the next one."""
+        with self._lock:
+            self._gap = self._gap or gap
 
-def _dropped(count: int) -> str:
-    return "1 change, which is dropped" if count == 1 else f"{count} changes, which are dropped"
 
-
-def _tells_the_same(entry: Entry, last: Entry) -> bool:
-    """Does ``last``, which has not been sent yet, tell all that ``entry`` does?"""
-    return (
-        isinstance(entry, Change)
-        and isinstance(last, Change)
-        and entry.action == last.action == "changed"
-        and entry.pk == last.pk
-        and entry.model == last.model
-    )
+def _counted(entries: Sequence[Entry], one: str, several: str, between: str = " ") -> str:
+    """``3 changes and 1 end of access``, and what became of them."""
+    nouns = Counter(KINDS[type(each)].nouns for each in entries)
+    told = [f"{count} {nouns[count > 1]}" for nouns, count in sorted(nouns.items())]
+    return f"{' and '.join(told)}{between}{several if len(entries) > 1 else one}"
 
 
 def _leave_word() -> None:

@@ -131,7 +131,9 @@ def _record(page: Page) -> SafeString:
 
 
 def _page(request: HttpRequest, response: HttpResponseBase) -> Page | None:
-    recorded = time.time()
+    began: float = request.serverpush_time  # type: ignore[attr-defined]
+    # Not before it began, even if the clock was set back meanwhile.
+    recorded = max(time.time(), began)
     match: Any = request.resolver_match
     dependencies = collect(match.func, request, match.args, match.kwargs)
     if not dependencies:
@@ -139,7 +141,7 @@ def _page(request: HttpRequest, response: HttpResponseBase) -> Page | None:
     return build_page(
         request,
         dependencies,
-        time=request.serverpush_time - _age(response),  # type: ignore[attr-defined]
+        time=began - _age(response),
         recorded=recorded,
         save_session=True,
     )

@@ -172,10 +172,10 @@ def test_a_uuid_has_one_spelling(port, spelled):
 
 
 def test_an_ending_is_passed_on(port):
-    body = {"users": [1, "b"], "sessions": ["h"], "doubtful": [2]}
+    body = {"users": [1, "b"], "sessions": ["h"], "changed": [3], "doubtful": [2]}
     status, answer = port.request(body, path="/disconnect")
-    assert (status, answer) == (202, {"accepted": 4, "position": str(HEAD)})
-    assert port.endings == [Ending(("1", "b"), ("h",), ("2",))]
+    assert (status, answer) == (202, {"accepted": 5, "position": str(HEAD)})
+    assert port.endings == [Ending(("1", "b"), ("h",), ("3",), ("2",))]
 
 
 def test_an_ending_is_applied_once_and_may_tell_of_a_gap(port):
@@ -190,8 +190,8 @@ def test_an_ending_is_applied_once_and_may_tell_of_a_gap(port):
         ({"users": 1}, "users is a list"),
         ({"users": [None]}, "users holds numbers and texts, not None"),
         ({"users": [True]}, "True"),
-        ({"user": [1]}, "users, sessions and doubtful"),
-        ({"changes": []}, "users, sessions and doubtful"),
+        ({"user": [1]}, "users, sessions, changed and doubtful"),
+        ({"changes": []}, "users, sessions, changed and doubtful"),
     ],
 )
 def test_a_wrong_ending_is_named_and_not_applied(port, body, named):

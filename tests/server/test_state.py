@@ -46,7 +46,7 @@ def test_who_has_no_access_any_more_has_none_after_the_next_start(tmp_path):
 
 def test_no_session_key_is_left_in_it(tmp_path):
     visited = access()
-    visited.add("a", Visit("the key", "hash", "1"), is_bound=True)
+    visited.add("a", Visit("the key", "hash", "1"))
     visited.tick(1000)
     look, _ = visited.next_job()
     visited.answer(look, AccessResult(("stamp",)), 1000)
@@ -59,7 +59,7 @@ def test_no_session_key_is_left_in_it(tmp_path):
 def test_it_is_used_once(tmp_path):
     path = tmp_path / "state.json"
     state.save(filled(), access(), path)
-    assert state.load(log(), access(), path)
+    assert state.load(log("two", 2000), access(), path)
     assert not state.load(log(), access(), path)
 
 
@@ -85,3 +85,12 @@ def test_a_folder_that_can_not_be_written_is_named(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     state.save(filled(), access(), tmp_path / "file" / "state.json")
     assert str(tmp_path / "file") in caplog.text
+
+
+def test_one_from_a_time_to_come_is_set_aside(tmp_path, caplog):
+    path = tmp_path / "state.json"
+    state.save(filled(), access(), path)
+    before = log("two", 900)
+    assert not state.load(before, access(), path)
+    assert before.epoch == "two"
+    assert "was the clock set back?" in caplog.text

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from serverpush.protocol import Change
+from serverpush.protocol import Change, Ending
 from serverpush.tokens import notifier_key
 from serverpush.web import outbox as module
 from serverpush.web.outbox import Outbox
@@ -190,6 +190,171 @@ class TestDelivery:
         for number in range(8):
             own = [pk for pk in keys if pk // 1000 == number]
             assert own == sorted(own)
+
+
+def doubt(*users):
+    return Ending(doubtful=users)
+
+
+class TestEndings:
+    def test_an_ending_goes_out_at_once_with_the_key(self, outbox, notifier):
+        outbox().put(Ending(users=("1",), sessions=("hash",), changed=("3",), doubtful=("2",)))
+        batch = notifier.next_batch()
+        assert batch["path"] == "/disconnect"
+        told = {name: batch[name] for name in ("users", "sessions", "changed", "doubtful")}
+        assert told == {
+            "users": ["1"],
+            "sessions": ["hash"],
+            "changed": ["3"],
+            "doubtful": ["2"],
+        }
+        assert batch["batch"]
+        assert set(batch) - set(told) == {"path", "size", "batch"}
+        assert notifier.headers[0]["Authorization"] == f"Bearer {notifier_key()}"
+
+    def test_those_that_wait_are_one_batch_each_told_once(self, outbox, notifier):
+        box = outbox()
+        notifier.released.clear()
+        box.put(doubt("0"))
+        notifier.next_batch()
+        for user in ("1", "2", "1", "3", "1"):
+            box.put(doubt(user))
+        notifier.released.set()
+        assert notifier.next_batch()["doubtful"] == ["1", "2", "3"]
+
+    def test_one_equal_to_one_on_its_way_is_sent_again(self, outbox, notifier):
+        box = outbox()
+        notifier.released.clear()
+        box.put(doubt("1"))
+        notifier.next_batch()
+        box.put(doubt("1"))
+        notifier.released.set()
+        assert notifier.next_batch()["doubtful"] == ["1"]
+
+    def test_changes_and_endings_that_alternate_are_two_batches(self, outbox, notifier):
+        box = outbox()
+        notifier.released.clear()
+        box.put(change(0))
+        notifier.next_batch()
+        for pk in range(1, 101):
+            box.put(change(pk))
+            box.put(doubt(str(pk)))
+        notifier.released.set()
+        endings, changes = notifier.next_batch(), notifier.next_batch()
+        assert endings["doubtful"] == [str(pk) for pk in range(1, 101)]
+        assert [each["pk"] for each in changes["changes"]] == list(range(1, 101))
+        assert notifier.connections == 1
+
+    def test_changes_get_their_turn_beside_endings_without_end(self, outbox, notifier):
+        box = outbox()
+        notifier.released.clear()
+        box.put(doubt("0"))
+        notifier.next_batch()
+        for pk in range(module.MAX_BATCH * 2):
+            box.put(doubt(f"user {pk}"))
+        box.put(change(1))
+        notifier.released.set()
+        paths = [notifier.next_batch()["path"] for _ in range(3)]
+        assert paths == ["/disconnect", "/notify", "/disconnect"] or paths[0] == "/notify"
+
+    def test_a_batch_that_had_no_answer_is_sent_again_under_its_key(self, outbox, notifier):
+        notifier.answers.append(("hang up", b""))
+        outbox().put(doubt("1"))
+        first, second = notifier.next_batch(), notifier.next_batch()
+        assert first == second
+
+    def test_overflow_drops_changes_before_endings(self, outbox, notifier):
+        box = outbox(limit=4)
+        notifier.released.clear()
+        box.put(change(0))
+        notifier.next_batch()
+        for pk in range(1, 4):
+            box.put(change(pk))
+            box.put(doubt(str(pk)))
+        notifier.released.set()
+        endings, changes = notifier.next_batch(), notifier.next_batch()
+        assert endings["doubtful"] == ["1", "2", "3"]
+        assert [each["pk"] for each in changes["changes"]] == [3]
+        assert "more than 4 changes" in endings["gap"]
+        assert "gap" not in changes
+
+    def test_an_ending_that_waits_already_needs_no_room(self, outbox, notifier):
+        box = outbox(limit=2)
+        notifier.released.clear()
+        box.put(change(0))
+        notifier.next_batch()
+        for entry in (change(1), doubt("1"), doubt("1")):
+            box.put(entry)
+        notifier.released.set()
+        assert notifier.next_batch()["doubtful"] == ["1"]
+        assert [each["pk"] for each in notifier.next_batch()["changes"]] == [1]
+
+    def test_endings_alone_overflow_without_a_gap(self, outbox, notifier, log):
+        box = outbox(limit=2)
+        notifier.released.clear()
+        box.put(change(0))
+        notifier.next_batch()
+        for pk in range(1, 5):
+            box.put(doubt(str(pk)))
+        notifier.released.set()
+        batch = notifier.next_batch()
+        assert batch["doubtful"] == ["3", "4"]
+        assert "gap" not in batch
+        assert len(log(logging.WARNING)) == 1
+        assert "more than 2 ends of access wait" in log(logging.WARNING)[0]
+
+    def test_those_that_are_refused_are_dropped_without_a_gap(self, outbox, notifier, log):
+        notifier.answers.append((404, {"error": "there is no '/disconnect' here"}))
+        box = outbox()
+        box.put(doubt("1"))
+        notifier.next_batch()
+        box.flush(5)
+        assert notifier.batches.empty()
+        box.put(change(1))
+        assert "gap" not in notifier.next_batch()
+        assert "refused 1 end of access, which is dropped: 404" in log(logging.ERROR)[0]
+
+    def test_a_gap_that_came_with_refused_endings_is_told_by_the_next_batch(self, outbox, notifier):
+        box = outbox(limit=1)
+        notifier.released.clear()
+        box.put(change(0))
+        notifier.next_batch()
+        notifier.answers += [(202, {}), (404, {"error": "no"})]
+        box.put(change(1))
+        box.put(doubt("1"))
+        notifier.released.set()
+        assert notifier.next_batch()["gap"]
+        box.put(change(2))
+        assert "more than 1 changes" in notifier.next_batch()["gap"]
+
+    def test_a_refusal_is_logged_once_for_each_kind(self, outbox, notifier, log):
+        box = outbox()
+        for number in range(3):
+            notifier.answers += [(404, {"error": "no"}), (202, {})]
+            box.put(doubt(str(number)))
+            assert notifier.next_batch()["path"] == "/disconnect"
+            box.put(change(number))
+            assert notifier.next_batch()["path"] == "/notify"
+        box.flush(5)
+        assert len(log(logging.ERROR)) == 1
+
+    def test_those_that_are_left_at_the_end_are_no_loss_of_changes(
+        self, outbox, settings, log, monkeypatch, tmp_path
+    ):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+        settings.SERVERPUSH_NOTIFIER_PORT = free_port()
+        box = outbox()
+        box.put(doubt("1"))
+        box.put(doubt("2"))
+        assert not box.flush()
+        assert "2 ends of access were not reported" in log(logging.WARNING)[-1]
+        assert not list(tmp_path.rglob("*"))
+        other = outbox()
+        other.put(doubt("1"))
+        other.put(change(1))
+        assert not other.flush()
+        assert "1 change and 1 end of access were not reported" in log(logging.WARNING)[-1]
+        assert list(tmp_path.rglob("*"))
 
 
 class TestAway:
@@ -385,7 +550,7 @@ SCRIPT = """
 import os, sys, django
 from django.conf import settings
 settings.configure(SECRET_KEY="for tests only", SERVERPUSH_NOTIFIER_PORT=int(sys.argv[1]))
-from serverpush.protocol import Change
+from serverpush.protocol import Change, Ending
 from serverpush.web.outbox import outbox
 """
 

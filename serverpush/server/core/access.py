@@ -25,12 +25,14 @@ class Visit:
     """On whose behalf a connection is there; each empty where there is none.
 
     ``key`` is the session's key by the handshake's cookie and ``session`` its
-    hash; ``user`` the user for whom the page was rendered.
+    hash; ``user`` the user for whom the page was rendered. ``is_bound`` is False
+    where the page is the same for everybody.
     """
 
     key: str = ""
     session: str = ""
     user: str = ""
+    is_bound: bool = True
 
     @property
     def name(self) -> tuple[str, str]:
@@ -71,18 +73,20 @@ class Access:
 
     def refuses(self, visit: Visit, rendered: float) -> bool:
         """Has the access ended to what was ``rendered`` then (seconds since the epoch)?"""
+        if not visit.is_bound:
+            return False
         if visit.session in self._ended_sessions:
             return True
         return rendered <= self._ended_users.get(visit.user, -1.0)
 
-    def add(self, id: str, visit: Visit, *, is_bound: bool) -> None:
-        """Note a connection; ``is_bound``: its page was rendered for this visit only."""
+    def add(self, id: str, visit: Visit) -> None:
+        """Note a connection."""
         self._visits[id] = visit
         if visit.session:
             self._sessions.setdefault(visit.session, set()).add(id)
         if visit.user:
             self._users.setdefault(visit.user, set()).add(id)
-        if is_bound and visit.name not in self._stamps:
+        if visit.is_bound and visit.name not in self._stamps:
             self._later[visit] = None
 
     def discard(self, id: str) -> None:
@@ -97,15 +101,22 @@ class Access:
         """End the connections of users and sessions, and look at those in doubt."""
         self._forget(now)
         ids: set[str] = set()
+        changed: set[str] = set()
         for session in ending.sessions:
             _remember(self._ended_sessions, session, now)
             ids |= self._sessions.get(session, set())
         for user in ending.users:
             _remember(self._ended_users, user, now)
             ids |= self._users.get(user, set())
+        for user in ending.changed:
+            _remember(self._ended_users, user, now)
+            changed |= self._users.get(user, set())
+        for id in changed:
+            # What comes next is not to be compared with what was before.
+            self._stamps.pop(self._visits[id].name, None)
         for user in ending.doubtful:
-            self._look_at(self._visits[id] for id in self._users.get(user, ()))
-        return _ends(ids)
+            self._look_at(self._visits[id] for id in sorted(self._users.get(user, ())))
+        return [*_ends(ids), *_ends(changed - ids, "access")]
 
     def tick(self, now: float) -> None:
         """Let what is due be looked at: new visits and failed looks, and at times everybody."""

@@ -14,6 +14,8 @@ Entry = Change | Gap
 Instance = tuple[str, Key]
 
 STATE_VERSION = 2
+# By which the clock may have been set back between two starts.
+CLOCK_MILLISECONDS = 1000
 
 
 class Log:
@@ -140,6 +142,9 @@ class Log:
             epoch = str(header["epoch"])
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise BadMessage(f"it can't be read ({type(error).__name__})") from error
+        if head.time > self.head.time + CLOCK_MILLISECONDS:
+            # Pages rendered from now on would all seem to be from before it.
+            raise BadMessage("it is from a time that is yet to come: was the clock set back?")
         self.epoch, self.head, self.floor = epoch, head, floor
         for position, entry in entries:
             self._keep(position, entry)

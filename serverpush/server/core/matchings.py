@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from serverpush.jobs import MatchJob
 from serverpush.protocol import Key
+from serverpush.server.core.fair import FairQueue
 from serverpush.server.core.index import Index, Watched
 from serverpush.server.core.registry import Connection
 from serverpush.server.core.steps import Step
@@ -59,6 +60,8 @@ class _Matching:
 class Matchings:
     """The queue of instances to ask the database about, one question at a time for each.
 
+    Models take turns: a flood of creations of one does not keep back the others.
+
     Arguments:
         index: what makes the question.
     """
@@ -66,7 +69,7 @@ class Matchings:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._matchings: dict[tuple[str, Key], _Matching] = {}
-        self._queue: dict[tuple[str, Key], None] = {}
+        self._queue: FairQueue[tuple[str, Key]] = FairQueue()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -83,11 +86,10 @@ class Matchings:
         self._get(missed.watched.condition.model, missed.pk).missed.append(missed)
 
     def next(self) -> tuple[Asked, MatchJob] | None:
-        """Put the question that has waited longest."""
-        if not self._queue:
+        """Put the question whose turn it is."""
+        key = self._queue.next()
+        if key is None:
             return None
-        key = next(iter(self._queue))
-        del self._queue[key]
         matching = self._matchings[key]
         asked = Asked(*key, matching.live, matching.missed, self._index.newest)
         matching.live, matching.missed, matching.running = None, [], True
@@ -99,12 +101,12 @@ class Matchings:
         matching = self._matchings[key]
         matching.running = False
         if matching.live is not None or matching.missed:
-            self._queue.setdefault(key)
+            self._queue.add(key, key[:1])
         else:
             del self._matchings[key]
 
     def _get(self, model: str, pk: Key) -> _Matching:
         matching = self._matchings.setdefault((model, pk), _Matching())
         if not matching.running:
-            self._queue.setdefault((model, pk))
+            self._queue.add((model, pk), (model,))
         return matching

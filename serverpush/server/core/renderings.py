@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from serverpush.jobs import RenderJob
 from serverpush.protocol import Key, Position, Serializer
+from serverpush.server.core.fair import FairQueue, Flow
 from serverpush.server.core.owed import Owed
 from serverpush.server.core.registry import Connection, Group
 
@@ -25,6 +26,7 @@ class Run:
 
 @dataclass(slots=True)
 class _Rendering:
+    flow: Flow
     present: _Places = field(default_factory=dict)
     absent: _Places = field(default_factory=dict)
     running: bool = False
@@ -39,6 +41,8 @@ class _Rendering:
 class Renderings:
     """The queue of distinct renderings.
 
+    Updates take turns, within them the pages, within these the instances: a
+    page that has thousands of renderings coming does not keep back another's.
     While one waits, further changes fold into it; while it runs, they wait for
     one more run. No rendering runs twice at once, so each client gets the
     states of an instance in their order.
@@ -46,8 +50,7 @@ class Renderings:
 
     def __init__(self) -> None:
         self._renderings: dict[RenderKey, _Rendering] = {}
-        # The keys that wait, first come first served.
-        self._queue: dict[RenderKey, None] = {}
+        self._queue: FairQueue[RenderKey] = FairQueue()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -66,7 +69,9 @@ class Renderings:
         )
         rendering = self._renderings.get(key)
         if rendering is None:
-            rendering = self._renderings[key] = _Rendering()
+            # One that is shared by several pages takes the turns of the first.
+            flow = (key[:3], owed.connection.page.path, pk)
+            rendering = self._renderings[key] = _Rendering(flow)
         where = (owed.connection, owed.place)
         waiting = rendering.present.pop(where, None) or rendering.absent.pop(where, None)
         if waiting is not None:
@@ -84,10 +89,8 @@ class Renderings:
         self._tidy(key, rendering)
 
     def next(self, head: Position) -> tuple[Run, RenderJob] | None:
-        """Begin the rendering that has waited longest; ``head`` is where the log stands."""
-        while self._queue:
-            key = next(iter(self._queue))
-            del self._queue[key]
+        """Begin the rendering whose turn it is; ``head`` is where the log stands."""
+        while (key := self._queue.next()) is not None:
             rendering = self._renderings[key]
             present = bool(rendering.present)
             owed = [each for each in rendering.waiting(present).values() if _is_open(each)]
@@ -109,9 +112,9 @@ class Renderings:
     def _tidy(self, key: RenderKey, rendering: _Rendering) -> None:
         if not rendering:
             self._renderings.pop(key, None)
-            self._queue.pop(key, None)
+            self._queue.discard(key)
         elif not rendering.running:
-            self._queue.setdefault(key)
+            self._queue.add(key, rendering.flow)
 
 
 def _is_open(owed: Owed) -> bool:

@@ -5,7 +5,19 @@ from serverpush.server.transport import loop
 from serverpush.server.transport.client import Client, Handshake
 from serverpush.server.transport.frames import Frame
 from serverpush.server.transport.limits import Limits
+from serverpush.server.transport.reasons import REASONS, Reason
 from serverpush.server.transport.refused import Refused
 from serverpush.server.transport.server import Transport
 
-__all__ = ["Client", "Frame", "Handshake", "Limits", "Refused", "Transport", "libraries", "loop"]
+__all__ = [
+    "REASONS",
+    "Client",
+    "Frame",
+    "Handshake",
+    "Limits",
+    "Reason",
+    "Refused",
+    "Transport",
+    "libraries",
+    "loop",
+]

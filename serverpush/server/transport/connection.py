@@ -1,18 +1,19 @@
 """The Engine.IO side of a connection: its output, its input, its deadlines and its end."""
 
 import contextlib
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
 from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any
 
-import engineio
 from engineio import exceptions, packet, socket
 
 from serverpush.server.transport import frames, loop
 from serverpush.server.transport.client import Client, Handshake
 from serverpush.server.transport.frames import Frame
+from serverpush.server.transport.reasons import Reason
 from serverpush.server.transport.websocket import Channel
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ CLOSE_GRACE = 0.5
 """Seconds that ``finish`` gives a client; the wheel adds up to half a second."""
 REFUSED_GRACE = 2.0
 """Seconds in which a refused client may fetch its refusal and close."""
-
-Reason = engineio.Server.reason
 
 MESSAGE, PONG, CLOSE, NOOP = (
     str(kind) for kind in (packet.MESSAGE, packet.PONG, packet.CLOSE, packet.NOOP)
@@ -126,9 +125,9 @@ class Connection(socket.Socket):  # type: ignore[misc]
 
     def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """engineio's name for ``end``: nothing is waited for, whatever ``wait`` says."""
-        self.end(reason or Reason.SERVER_DISCONNECT)
+        self.end("server disconnect")
 
-    def end(self, reason: str, code: int = 1000) -> None:
+    def end(self, reason: Reason, code: int = 1000) -> None:
         """Drop what waits and shut the transport, at once."""
         if self.closed:
             return
@@ -157,7 +156,7 @@ class Connection(socket.Socket):  # type: ignore[misc]
         if self.closed or self.closing:
             return
         self.closing = True
-        self._set_ping_alarm(CLOSE_GRACE, lambda: self.end(Reason.SERVER_DISCONNECT))
+        self._set_ping_alarm(CLOSE_GRACE, lambda: self.end("server disconnect"))
         if self.channel is not None and self.channel.send is not None:
             self.channel.finish()
 
@@ -191,7 +190,7 @@ class Connection(socket.Socket):  # type: ignore[misc]
         self.write(frames.EIO_PING)
 
     def _ping_lost(self) -> None:
-        self.end(Reason.PING_TIMEOUT)
+        self.end("ping timeout")
 
     # input
 
@@ -218,6 +217,11 @@ class Connection(socket.Socket):  # type: ignore[misc]
             self.complain("closed a client for what it sent", what)
             self.end("bad packet", code)
 
+    def fail(self) -> None:
+        """Close for a mistake of our own, which is being handled."""
+        self.server.owner.notices.say("taking packets failed", level=logging.ERROR, exc=True)
+        self.end("bad packet", 1011)
+
     def take(self, text: str) -> None:
         """One Engine.IO packet from the client."""
         if self.closing:
@@ -233,7 +237,7 @@ class Connection(socket.Socket):  # type: ignore[misc]
             except BadPacket as error:
                 self.bad(str(error))
         elif kind == CLOSE:
-            self.end(Reason.CLIENT_DISCONNECT)
+            self.end("client disconnect")
         elif kind != NOOP:
             self.bad("an empty packet" if not text else "an unknown packet type")
 

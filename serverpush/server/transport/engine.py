@@ -128,7 +128,7 @@ class SocketIO(socketio.Server):  # type: ignore[misc]
                 raise BadPacket("an event without a name")
             self._owner.socket_event(socket, parsed.id, arguments[0], arguments[1:])
         elif parsed.packet_type == packet.DISCONNECT:
-            socket.end(self.reason.CLIENT_DISCONNECT)
+            socket.end("client disconnect")
         else:
             # no acknowledgement is ever asked for
             raise BadPacket("a packet type that is not for servers")

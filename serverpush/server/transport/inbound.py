@@ -44,6 +44,11 @@ class Inbound:
         self._fragments: list[bytes] | None = None
         self._size = 0
 
+    @property
+    def holding(self) -> bool:
+        """Whether there is the beginning of a frame, or more."""
+        return self._buffer is not None
+
     def feed(self, data: bytes) -> None:
         """Take what the socket gave."""
         if self._buffer is None:

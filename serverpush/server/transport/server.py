@@ -15,6 +15,7 @@ from serverpush.server.transport.frames import Frame
 from serverpush.server.transport.http import WSGIApp
 from serverpush.server.transport.limits import Limits
 from serverpush.server.transport.notices import Notices
+from serverpush.server.transport.reasons import Reason
 from serverpush.server.transport.refused import Refused
 from serverpush.server.transport.wheel import Wheel
 
@@ -36,7 +37,7 @@ class Transport:
         on_connect: Callable[[Client, dict[str, Any] | None], None],
         on_joined: Callable[[Client], None],
         on_event: Callable[[Client, str, list[Any]], Json],
-        on_disconnect: Callable[[Client, str], None],
+        on_disconnect: Callable[[Client, Reason], None],
         logger: logging.Logger,
         fallback: WSGIApp | None = None,
     ) -> None:
@@ -48,7 +49,8 @@ class Transport:
             on_connect: gets the client and its auth; raises ``Refused`` to turn it away.
             on_joined: the client is in ``clients``, and ``send`` reaches it.
             on_event: gets an event's name and arguments; returns the acknowledgement's value.
-            on_disconnect: once for each client that ``on_joined`` was called for.
+            on_disconnect: once for each client that ``on_joined`` was called for, with one of
+                ``reasons.REASONS``.
             fallback: the WSGI application for all other paths; None: 404.
         """
         self.limits = limits
@@ -112,7 +114,7 @@ class Transport:
             if sent != size:
                 channel.keep(memoryview(data)[sent:])
 
-    def close(self, client: Client, reason: str) -> None:
+    def close(self, client: Client, reason: Reason = "server disconnect") -> None:
         """End a client at once: what waits for it is dropped, its transport shut.
 
         ``on_disconnect`` is called for it in its own green thread, not from here.
@@ -177,7 +179,7 @@ class Transport:
             raise BadPacket("an event before joining")
         socket.work(self._event, socket, packet_id, name, arguments)
 
-    def socket_ended(self, socket: Connection, reason: str) -> None:
+    def socket_ended(self, socket: Connection, reason: Reason) -> None:
         """A transport is closed."""
         client = socket.client
         client._channel = None

@@ -3,7 +3,7 @@
 from typing import Any
 
 from serverpush.server.transport import frames, loop
-from serverpush.server.transport.connection import BadPacket, Connection, Reason
+from serverpush.server.transport.connection import BadPacket, Connection
 from serverpush.server.transport.frames import Frame
 from serverpush.server.transport.inbound import ProtocolError
 from serverpush.server.transport.websocket import Channel, handshake, take_socket
@@ -20,7 +20,8 @@ class EngineSocket(Connection):
         """A poll, or the WebSocket of an upgrade."""
         if environ.get("HTTP_UPGRADE"):
             return self._upgrade_websocket(environ, start_response)
-        if not self.spend():
+        # others wait for an event, and so come no faster than events do
+        if self.upgrading and not self.spend():
             return self.server.refuse_http(429, "too many requests")
         if self._ready is not None:
             self.bad("two polls at once")
@@ -50,7 +51,7 @@ class EngineSocket(Connection):
                 self._ready.wait()
             finally:
                 self._ready = None
-        self.end(Reason.SERVER_DISCONNECT)
+        self.end("server disconnect")
         return frames.EIO_CLOSE.payload
 
     def handle_post_request(self, environ: dict[str, Any]) -> None:
@@ -64,18 +65,30 @@ class EngineSocket(Connection):
             self._refuse_post("a body that is too big")
         self._posting = True
         try:
-            body = environ["wsgi.input"].read(int(length))
-        except OSError:
-            body = b""
+            self._take_post(environ, int(length))
+        except BadPacket:
+            raise
+        except loop.FAILURES:
+            self.fail()  # engineio would answer as if nothing had happened
         finally:
             self._posting = False
-        if len(body) != int(length):
+
+    def _take_post(self, environ: dict[str, Any], length: int) -> None:
+        try:
+            body = environ["wsgi.input"].read(length)
+        except OSError:
+            body = b""
+        if len(body) != length:
             self._refuse_post("a body that is cut off")
         try:
             text = body.decode()
         except UnicodeDecodeError:
             self._refuse_post("text that is not UTF-8")
-        for part in text.split("\x1e"):
+        first, *rest = text.split("\x1e")
+        if self.spend():
+            self.take(first)
+        for part in rest:
+            loop.sleep(0)  # a client that sends much at once takes turns with the others
             if self.closed or not self.spend():
                 break
             self.take(part)
@@ -167,12 +180,17 @@ class EngineSocket(Connection):
         """What came in is refused."""
         self.bad(error.reason, error.code)
 
+    def channel_failed(self, channel: Channel) -> None:
+        """A mistake of our own."""
+        self.fail()
+
     def channel_lost(self, channel: Channel) -> None:
         """The other end closed, or the connection broke."""
         if channel is self.probe:
             self._drop_probe()
         else:
-            self.end(Reason.TRANSPORT_CLOSE)
+            # after ``finish`` this is the answer to our own goodbye
+            self.end("server disconnect" if self.closing else "transport close")
 
     def channel_drained(self, channel: Channel) -> None:
         """Nothing waits any more."""

@@ -8,6 +8,7 @@ engineio calls, and a channel owns the socket from there.
 
 import base64
 import binascii
+import functools
 import hashlib
 import socket
 from collections import deque
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 from eventlet import hubs
 from eventlet.wsgi import WSGI_LOCAL
 
-from serverpush.server.transport import frames
+from serverpush.server.transport import frames, loop
 from serverpush.server.transport.inbound import Inbound, Incoming, ProtocolError
 
 RECEIVE = 64 * 1024
@@ -37,6 +38,9 @@ class Owner(Protocol):
 
     def channel_bad(self, channel: "Channel", error: ProtocolError) -> None:
         """What came in is refused."""
+
+    def channel_failed(self, channel: "Channel") -> None:
+        """It raised what nobody expected, and raises it still."""
 
     def channel_lost(self, channel: "Channel") -> None:
         """The other end closed, or the connection broke."""
@@ -99,6 +103,7 @@ class Channel:
     """
 
     __slots__ = (
+        "_delivering",
         "_inbound",
         "_limit",
         "_owner",
@@ -116,6 +121,7 @@ class Channel:
         self._sock: socket.socket | None = sock
         self._owner = owner
         self._inbound = Inbound(max_message)
+        self._delivering = False
         self._limit = send_buffer
         self._queue: deque[bytes | memoryview] | None = None
         self._writer: Any = None
@@ -194,20 +200,27 @@ class Channel:
             pass
         sock.close()
 
-    def _listen(self, kind: str, callback: Callable[[int], None]) -> Any:
+    def _listen(self, kind: str, callback: Callable[[], None]) -> Any:
         assert self._sock is not None
         hub = hubs.get_hub()
-        listener = hub.add(kind, self._sock.fileno(), callback, self._thrown, None)
+        guarded = functools.partial(self._guarded, callback)
+        listener = hub.add(kind, self._sock.fileno(), guarded, self._thrown, None)
         # a listener keeps the green thread that made it, here the dead one of the request
         listener.greenlet = hub.greenlet
         return listener
 
+    def _guarded(self, callback: Callable[[], None], *_: object) -> None:
+        # the hub calls what raised once more, and ends when that raises too
+        try:
+            callback()
+        except loop.FAILURES:
+            self._owner.channel_failed(self)
+
     def _thrown(self, *_: object) -> None:
         self._owner.channel_lost(self)
 
-    def _readable(self, _: int) -> None:
-        # one read for each turn of the hub: a flood does not keep others waiting
-        if self._sock is None:
+    def _readable(self) -> None:
+        if self._sock is None or self._delivering:
             return
         try:
             data = self._sock.recv(RECEIVE)
@@ -222,15 +235,22 @@ class Channel:
         self._deliver()
 
     def _deliver(self) -> None:
-        while self._sock is not None:
-            try:
-                incoming = self._inbound.next()
-            except ProtocolError as error:
-                self._owner.channel_bad(self, error)
-                return
-            if incoming is None or not self._owner.channel_frame(self):
-                return
-            self._dispatch(incoming)
+        # one frame for each turn of the hub: a flood keeps neither others waiting, nor us
+        # what it will be closed for
+        self._delivering = False
+        if self._sock is None:
+            return
+        try:
+            incoming = self._inbound.next()
+        except ProtocolError as error:
+            self._owner.channel_bad(self, error)
+            return
+        if incoming is None or not self._owner.channel_frame(self):
+            return
+        self._dispatch(incoming)
+        if self._sock is not None and self._inbound.holding:
+            self._delivering = True
+            hubs.get_hub().schedule_call_global(0, self._guarded, self._deliver)
 
     def _dispatch(self, incoming: Incoming) -> None:
         if incoming.text is not None:
@@ -240,7 +260,7 @@ class Channel:
         elif incoming.opcode == frames.CLOSE:
             self._owner.channel_lost(self)
 
-    def _writable(self, _: int) -> None:
+    def _writable(self) -> None:
         budget, queue = WRITE_BATCH, self._queue
         while self._sock is not None and queue and budget > 0:
             data = queue[0]

@@ -20,11 +20,11 @@ NOW = 1000.0
 @pytest.fixture
 def access():
     access = Access(max_age=100, now=NOW)
-    access.add("a", ADA, is_bound=True)
-    access.add("tab", ADA, is_bound=True)
-    access.add("public", Visit(ADA.key, ADA.session), is_bound=False)
-    access.add("phone", ADA_ELSEWHERE, is_bound=True)
-    access.add("g", GRACE, is_bound=True)
+    access.add("a", ADA)
+    access.add("tab", ADA)
+    access.add("public", Visit(ADA.key, ADA.session, is_bound=False))
+    access.add("phone", ADA_ELSEWHERE)
+    access.add("g", GRACE)
     return access
 
 
@@ -49,9 +49,28 @@ def test_a_user_who_ends_ends_all_of_theirs(access):
     assert not access.refuses(GRACE, NOW)
 
 
+def test_a_page_for_everybody_is_not_refused(access):
+    access.end(Ending(sessions=(ADA.session,)), NOW)
+    assert not access.refuses(Visit(ADA.key, ADA.session, is_bound=False), NOW)
+
+
+def test_a_user_whose_permissions_changed_needs_other_pages(access):
+    assert access.end(Ending(changed=("1",)), NOW) == [End(("a", "phone", "tab"), "access")]
+    assert access.refuses(ADA, NOW), "a token that was kept"
+    assert not access.refuses(ADA, NOW + 0.1)
+
+
+def test_the_change_is_not_found_again_by_the_sweep(access):
+    access.tick(NOW)
+    look(access)
+    access.end(Ending(changed=("1",)), NOW)
+    access.tick(NOW + SWEEP_SECONDS)
+    assert look(access, _1="fewer") == []
+
+
 def test_nobodys_pages_are_not_a_users(access):
     access.end(Ending(users=("1",)), NOW)
-    assert not access.refuses(Visit(), 0)
+    assert not access.refuses(Visit(is_bound=False), 0)
 
 
 def test_who_is_not_there_ends_nothing(access):
@@ -99,7 +118,7 @@ def test_who_comes_back_is_not_looked_at_again(access):
     access.tick(NOW)
     look(access)
     access.discard("g")
-    access.add("g again", GRACE, is_bound=True)
+    access.add("g again", GRACE)
     access.tick(NOW + 1)
     assert access.next_job() is None
 
@@ -118,7 +137,7 @@ def test_a_session_that_is_gone_ends(access):
 
 def test_a_user_without_a_session_ends_alone():
     access = Access(max_age=100, now=NOW)
-    access.add("a", Visit(user="1"), is_bound=True)
+    access.add("a", Visit(user="1"))
     access.tick(NOW)
     assert look(access, _1=None) == [End(("a",))]
     assert access.refuses(Visit(user="1"), NOW)
@@ -135,7 +154,7 @@ def test_other_permissions_need_another_page(access):
 
 
 def test_the_session_of_a_page_that_asked_no_user_may_change_users(access):
-    access.add("s", Visit("s key", "s hash"), is_bound=True)
+    access.add("s", Visit("s key", "s hash"))
     access.tick(NOW)
     look(access)
     access.tick(NOW + SWEEP_SECONDS)
@@ -171,7 +190,7 @@ def test_a_look_that_fails_ends_nobody_and_is_made_again(access):
 def test_many_are_looked_at_in_several_jobs():
     access = Access(max_age=100, now=NOW)
     for number in range(MAX_VISITS + 1):
-        access.add(str(number), Visit(f"key {number}", f"hash {number}"), is_bound=True)
+        access.add(str(number), Visit(f"key {number}", f"hash {number}"))
     access.tick(NOW)
     sizes = [len(access.next_job()[1].visits) for _ in range(2)]
     assert sizes == [MAX_VISITS, 1]
@@ -186,7 +205,7 @@ def test_what_is_remembered_goes_on(access):
     after.load(access.dump())
     assert after.refuses(ADA, NOW)
     assert after.refuses(GRACE, NOW + 1)
-    after.add("a", ADA, is_bound=True)
+    after.add("a", ADA)
     after.tick(NOW)
     assert after.next_job() is None, "its stamp is known"
 

@@ -301,3 +301,17 @@ def test_a_client_may_have_applied_what_came_after_its_safe_position(world, cond
     world.connect("again", page, since=safe)
     world.work()
     assert [each[1:] for each in told(world, "again")] == [("removed", 5)]
+
+
+def test_a_row_that_is_created_again_while_its_rendering_finds_it_gone(world):
+    world.rows = {2: {"pk": 2}}
+    world.connect("a", world.page(where()))
+    world.save(2, title="one")
+    ticket, job = world.dispatch.next_job()
+    assert isinstance(job, RenderJob)
+    world.delete(2)
+    gone = world.execute(job)
+    world.save(2, title="two")
+    world.do(world.dispatch.answer(ticket, gone))
+    world.work()
+    assert world.events("a")[-1] == ("changed", 2, {"pk": 2, "title": "two"})

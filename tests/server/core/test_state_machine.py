@@ -3,24 +3,49 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import wraps
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from serverpush.jobs import MatchJob, MatchResult, RenderResult
 from serverpush.protocol import Gap, Page, Position, Serializer, Visitor
-from serverpush.server.core.actions import Refresh, Send
+from serverpush.server.core.actions import Refresh, Report, Send
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
 
 from .world import FIELDS, MODELS, World, asking, dependency, meets, where
 
-PKS = st.integers(1, 4)
-SHELVES = st.integers(1, 2)
+PKS = st.integers(1, 3)
+SHELVES = st.sampled_from([1, 2, 1, 2, None])
 CONDITIONS = [where(pk=1), where(shelf=1), asking(shelf=1), asking(shelf=2), where()]
+CLIENTS = 6
+FATES = ("done", "failed", "died", "undecided")
+ANY_FATE = st.sampled_from(("late", "late", "done", "done", *FATES))
+TROUBLES = ("gap", "trim", "clock", "restart", "kill")
 FUNCTION = Serializer("function", "shop.views:serialize")
+
+
+STEPS: Counter[str] = Counter()
+
+
+def step(**strategies: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A rule that counts, in ``STEPS``, how often it was followed."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def counted(self: Any, **arguments: Any) -> None:
+            STEPS[function.__name__] += 1
+            function(self, **arguments)
+
+        return rule(**strategies)(counted)
+
+    return decorate
 
 
 @dataclass
@@ -40,58 +65,113 @@ class Client:
 
 
 class Pages(RuleBasedStateMachine):
-    """Rows change, commits are reported late, renderers answer late and out of order."""
+    """Rows change, commits are reported late, renderers answer late, out of order or not at all."""
 
     def __init__(self) -> None:
         super().__init__()
+        STEPS["examples"] += 1
         self.world = World(size=12)
         self.clients: list[Client] = []
         self.rendering: list[dict[str, Any]] = []
         self.unreported: list[tuple[int, str, float]] = []
         self.running: list[tuple[Any, Any, Any]] = []
         self.count = 0
+        # Commits, pages and answers since there was trouble.
+        self.at_stake = 0
+        # Not an empty world: there is something to go wrong from the first step on.
+        for pk in 1, 2:
+            self.world.rows[pk] = {"pk": pk, "shelf": pk, "version": 0}
+        self.request(
+            conditions=[asking(shelf=1), where()], serializer=FIELDS, listed=True, slow=False
+        )
 
     # The database and the outbox
 
-    @rule(pk=PKS, shelf=SHELVES)
-    def commit(self, pk: int, shelf: int) -> None:
+    @step(
+        pk=PKS,
+        shelf=SHELVES,
+        late=st.booleans(),
+        fates=st.lists(ANY_FATE, max_size=3),
+    )
+    def commit(self, pk: int, shelf: int | None, late: bool, fates: list[str]) -> None:
+        """Create or change a row, or without a shelf delete it; reported at once or later."""
         self.count += 1
         action = "changed" if pk in self.world.rows else "created"
-        self.world.rows[pk] = {"pk": pk, "shelf": shelf, "version": self.count}
+        if shelf is not None:
+            self.world.rows[pk] = {"pk": pk, "shelf": shelf, "version": self.count}
+        elif self.world.rows.pop(pk, None) is not None:
+            action = "deleted"
+        else:
+            return
         self.committed(pk, action)
-
-    @rule(pk=PKS)
-    def delete(self, pk: int) -> None:
-        if self.world.rows.pop(pk, None) is not None:
-            self.committed(pk, "deleted")
+        if not late:
+            self.report()
+            self.take_jobs(fates=fates)
 
     def committed(self, pk: int, action: str) -> None:
+        self.at_stake += 1
         self.world.tick()
-        self.unreported.append((pk, action, self.world.now))
+        self.unreported.append((pk, action, self.world.clock))
 
     @precondition(lambda self: self.unreported)
-    @rule()
-    def report(self) -> None:
-        self.world.report(*self.unreported.pop(0))
+    @step(again=st.booleans())
+    def report(self, again: bool = False) -> None:
+        """Report a commit; again, where the answer was lost and the batch is sent once more."""
+        for _ in range(1 + again):
+            self.world.report(*self.unreported[0])
+        self.unreported.pop(0)
 
-    @rule()
-    def lose_changes(self) -> None:
-        self.unreported.clear()
+    # What goes wrong, once there is something at stake
+
+    @precondition(lambda self: self.at_stake > 2)
+    @step(data=st.data(), kind=st.sampled_from(TROUBLES))
+    def trouble(self, data: st.DataObject, kind: str) -> None:
+        STEPS[kind] += 1
+        self.at_stake = 0
         self.world.tick()
-        self.apply(self.world.dispatch.gap(Gap("overflow"), self.world.now))
+        if kind == "gap":
+            self.unreported.clear()
+            self.apply(self.world.dispatch.gap(Gap("overflow"), self.world.now))
+        elif kind == "trim":
+            # So long that the log forgets what it holds, at its next entry.
+            self.world.tick(self.world.log.seconds + 1)
+        elif kind == "clock":
+            # The site's, and with it the times of pages and commits.
+            self.world.behind = data.draw(st.sampled_from([0, 0.005, 0.03, 1, 600]))
+        else:
+            self.restart(graceful=kind == "restart")
+
+    def restart(self, graceful: bool) -> None:
+        lines = list(self.world.log.dump())
+        self.world.tick()
+        self.count += 1
+        self.world.log = Log(
+            epoch=f"epoch {self.count}".replace(" ", ""), now=self.world.now, size=12, seconds=300
+        )
+        if graceful:
+            self.world.log.load(lines)
+        self.world.dispatch = Dispatch(self.world.log, MODELS, margin=0)
+        self.running.clear()
+        for client in self.clients:
+            client.connected = False
 
     # Pages: the request comes in, the view reads, the keys are recorded
 
-    @rule(
+    @precondition(lambda self: len(self.clients) < CLIENTS)
+    @step(
         conditions=st.lists(st.sampled_from(CONDITIONS), min_size=1, max_size=3),
         serializer=st.sampled_from([FIELDS, FUNCTION]),
         listed=st.booleans(),
+        slow=st.booleans(),
     )
-    def request(self, conditions: list[Any], serializer: Serializer, listed: bool) -> None:
+    def request(
+        self, conditions: list[Any], serializer: Serializer, listed: bool, slow: bool
+    ) -> None:
         self.world.tick()
         self.rendering.append(
             {
-                "time": self.world.now,
+                "time": self.world.clock,
+                "began": self.world.now,
                 "conditions": conditions,
                 "serializer": serializer,
                 "listed": listed,
@@ -101,16 +181,25 @@ class Pages(RuleBasedStateMachine):
                 ],
             }
         )
+        if not slow:
+            self.render_all()
 
-    @rule()
-    def request_view(self) -> None:
+    @precondition(lambda self: len(self.clients) < CLIENTS)
+    @step(slow=st.booleans())
+    def request_view(self, slow: bool) -> None:
         self.world.tick()
-        view = {"time": self.world.now, "shown": self.world.shown()}
+        view = {"time": self.world.clock, "began": self.world.now, "shown": self.world.shown()}
         self.world.tick()
         self.rendering.append(view)
+        if not slow:
+            self.render_all()
+
+    def render_all(self) -> None:
+        while self.rendering:
+            self.rendered(connect=True)
 
     @precondition(lambda self: self.rendering)
-    @rule(connect=st.booleans())
+    @step(connect=st.booleans())
     def rendered(self, connect: bool) -> None:
         view = self.rendering.pop(0)
         self.world.tick()
@@ -127,11 +216,14 @@ class Pages(RuleBasedStateMachine):
                 for condition in view.get("conditions", ())
             )
         )
-        page = Page("/", time=view["time"], recorded=self.world.now, dependencies=dependencies)
+        # By what has passed since: the clock may have been set meanwhile.
+        recorded = view["time"] + self.world.now - view["began"]
+        page = Page("/", time=view["time"], recorded=recorded, dependencies=dependencies)
         self.count += 1
         visitor = Visitor(cookie=f"sessionid={self.count % 2}")
         client = Client(f"client {self.count}", page, visitor, view["shown"], is_view)
         self.clients.append(client)
+        self.at_stake += 1
         if connect:
             self.connect(client)
 
@@ -140,66 +232,115 @@ class Pages(RuleBasedStateMachine):
     def connect(self, client: Client) -> None:
         since = client.since or self.world.log.at(client.page.time)
         client.connected = True
+        is_here = self.world.log.covers(since) and not self.world.log.has_gap(since)
         live, actions = self.world.dispatch.connect(
             client.id, client.page, client.visitor, since, returns=client.since is not None
         )
+        # Told to refresh where something is lost, and only there.
+        assert [type(each) for each in actions] == ([] if is_here else [Refresh])
         self.apply(actions)
         if live:
+            assert is_here
             client.since = self.world.log.head
+            if not self.unreported:
+                self.check(client)
 
     @precondition(lambda self: any(not each.connected for each in self.clients))
-    @rule(data=st.data())
+    @step(data=st.data())
     def come(self, data: st.DataObject) -> None:
         away = [each for each in self.clients if not each.connected]
         self.connect(data.draw(st.sampled_from(away)))
 
     @precondition(lambda self: any(each.connected for each in self.clients))
-    @rule(data=st.data())
-    def drop(self, data: st.DataObject) -> None:
+    @step(data=st.data(), back=st.booleans())
+    def drop(self, data: st.DataObject, back: bool) -> None:
+        """Lose a connection; the client comes back at once, or stays away."""
         here = [each for each in self.clients if each.connected]
         client = data.draw(st.sampled_from(here))
         client.connected = False
         self.world.dispatch.disconnect(client.id)
+        if back:
+            self.connect(client)
 
     # Renderers: they take a job, read, and answer, each when they like
 
-    @rule()
-    def take_a_job(self) -> None:
-        found = self.world.dispatch.next_job()
-        if found is not None:
-            self.running.append((*found, None))
+    @precondition(lambda self: self.world.dispatch.matchings + self.world.dispatch.renderings)
+    @step(fates=st.lists(ANY_FATE, min_size=1, max_size=5))
+    def take_jobs(self, fates: list[str]) -> None:
+        for fate in fates:
+            found = self.world.dispatch.next_job()
+            if found is None:
+                return
+            if fate == "late":
+                self.running.append((*found, None))
+            else:
+                self.end(*found, None, fate)
 
     @precondition(lambda self: self.running)
-    @rule(data=st.data())
+    @step(data=st.data())
     def read(self, data: st.DataObject) -> None:
         place = data.draw(st.integers(0, len(self.running) - 1))
         ticket, job, _ = self.running[place]
         self.running[place] = (ticket, job, self.world.execute(job))
 
     @precondition(lambda self: self.running)
-    @rule(data=st.data())
-    def answer(self, data: st.DataObject) -> None:
-        place = data.draw(st.integers(0, len(self.running) - 1))
-        ticket, job, result = self.running.pop(place)
+    @step(data=st.data(), fate=st.sampled_from(FATES))
+    def end_late(self, data: st.DataObject, fate: str) -> None:
+        self.end(*self.running.pop(data.draw(st.integers(0, len(self.running) - 1))), fate)
+
+    def end(self, ticket: Any, job: Any, result: Any, fate: str) -> None:
+        """A job ends: with its result, or without one."""
+        STEPS[fate] += 1
+        self.at_stake += 1
         result = result or self.world.execute(job)
-        self.apply(self.world.dispatch.answer(ticket, result))
+        if fate == "done":
+            self.apply(self.world.dispatch.answer(ticket, result))
+        elif fate == "undecided":
+            self.leave_undecided(ticket, job, result)
+        else:
+            self.fail(ticket, job, fate)
 
-    # Restarts
-
-    @rule(graceful=st.booleans())
-    def restart(self, graceful: bool) -> None:
-        lines = list(self.world.log.dump())
-        self.world.tick()
-        self.count += 1
-        self.world.log = Log(
-            epoch=f"epoch {self.count}".replace(" ", ""), now=self.world.now, size=12, seconds=300
+    def fail(self, ticket: Any, job: Any, fate: str) -> None:
+        """Those that it was for are told, and no others."""
+        is_match = isinstance(job, MatchJob)
+        told = self.watchers(ticket) if is_match else self.present(ticket)
+        result: Any = (
+            MatchResult(None, error=fate) if is_match else RenderResult("failed", error=fate)
         )
-        if graceful:
-            self.world.log.load(lines)
-        self.world.dispatch = Dispatch(self.world.log, MODELS, margin=0)
-        self.running.clear()
-        for client in self.clients:
-            client.connected = False
+        if fate == "failed":
+            actions = self.world.dispatch.answer(ticket, result)
+        else:
+            actions = self.world.dispatch.failed(ticket, fate)
+        assert isinstance(actions[0], Report)
+        self.expect_errors(actions, told)
+
+    def leave_undecided(self, ticket: Any, job: Any, result: Any) -> None:
+        """A match whose conditions the database could not decide, though it has the row."""
+        conditions = job.conditions if isinstance(job, MatchJob) else ()
+        unknown = frozenset(number for number, _ in conditions)
+        if unknown:
+            result = replace(result, met=result.met - unknown, unknown=unknown)
+        told = self.world.dispatch.index.watchers_of(unknown)
+        actions = self.world.dispatch.answer(ticket, result)
+        if isinstance(job, MatchJob):
+            self.expect_errors(actions, told)
+        else:
+            self.apply(actions)
+
+    def present(self, run: Any) -> set[str]:
+        return {each.connection.id for each in run.owed if not each.connection.closed}
+
+    def watchers(self, asked: Any) -> set[str]:
+        """Who may be concerned by what a match would have told."""
+        index = self.world.dispatch.index
+        told = index.watchers(asked.model) if asked.live is not None else set()
+        return told | index.watchers_of(each.watched.number for each in asked.missed)
+
+    def expect_errors(self, actions: list[Any], told: set[str]) -> None:
+        errors = [each for each in actions if isinstance(each, Refresh)]
+        assert [set(each.connections) for each in errors] == ([told] if told else [])
+        assert all(each.reason == "error" for each in errors)
+        self.apply(actions)
 
     # What the browsers do with what they get
 
@@ -208,6 +349,11 @@ class Pages(RuleBasedStateMachine):
             for action in actions:
                 if client.id in getattr(action, "connections", ()):
                     self.take(client, action)
+        # Who is told to refresh loads the page anew: that is another client.
+        for client in self.clients:
+            if client.refreshed:
+                self.world.dispatch.disconnect(client.id)
+        self.clients = [each for each in self.clients if not each.refreshed]
 
     def take(self, client: Client, action: Send | Refresh) -> None:
         if isinstance(action, Refresh):
@@ -246,18 +392,19 @@ class Pages(RuleBasedStateMachine):
             self.apply(self.world.dispatch.answer(ticket, self.world.execute(job)))
 
     def teardown(self) -> None:
-        while self.rendering:
-            self.rendered(connect=True)
-        for client in self.clients:
-            if not client.connected:
-                self.connect(client)
-        self.settle()
-        for client in self.clients:
-            if not client.refreshed:
+        self.render_all()
+        # Then once more: who comes back to a world at rest stays as it was.
+        for _ in range(2):
+            for client in list(self.clients):
+                if not client.connected:
+                    self.connect(client)
+            self.settle()
+            for client in self.clients:
                 self.check(client)
-        for client in self.clients:
-            self.world.dispatch.disconnect(client.id)
-        assert len(self.world.dispatch.index) == 0
+                self.world.dispatch.disconnect(client.id)
+                client.connected = False
+            assert len(self.world.dispatch.index) == 0
+        assert self.world.dispatch.matchings == self.world.dispatch.renderings == 0
 
     def check(self, client: Client) -> None:
         if client.is_view:

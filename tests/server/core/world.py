@@ -49,7 +49,9 @@ class World:
     """The database's rows, the log's clock, and what was sent to each client."""
 
     rows: dict[int, Row] = field(default_factory=dict)
+    # The server's clock, which never goes back; the site's may be behind it.
     now: float = 1000.0
+    behind: float = 0.0
     size: int = 1000
     sent: dict[str, list[Send | Refresh]] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
@@ -63,6 +65,11 @@ class World:
     def tick(self, seconds: float = 0.01) -> None:
         self.now += seconds
 
+    @property
+    def clock(self) -> float:
+        """What the site's clock shows."""
+        return self.now - self.behind
+
     # The site
 
     def page(self, *conditions: Condition, **options: Any) -> Page:
@@ -71,9 +78,9 @@ class World:
         dependencies = tuple(
             dependency(each, keys=self.keys(each), **options) for each in conditions
         )
-        time = self.now
+        time = self.clock
         self.tick()
-        return Page("/", time=time, recorded=self.now, dependencies=dependencies)
+        return Page("/", time=time, recorded=self.clock, dependencies=dependencies)
 
     def keys(self, condition: Condition) -> tuple[int, ...] | None:
         if condition.is_any or condition.key is not None:
@@ -92,7 +99,7 @@ class World:
 
     def report(self, pk: int, action: Any, at: float = 0) -> None:
         self.tick()
-        self.dispatch.changed(Change("shop.book", pk, action, at or self.now), self.now)
+        self.dispatch.changed(Change("shop.book", pk, action, at or self.clock), self.now)
 
     # The clients
 
@@ -167,10 +174,10 @@ class World:
 
     def follow(self, job: RenderJob) -> RenderResult:
         self.tick()
-        time = self.now
+        time = self.clock
         payload = json.dumps(self.shown())
         self.tick()
-        page = replace(job.page, time=time, recorded=self.now, dependencies=self.followed())
+        page = replace(job.page, time=time, recorded=self.clock, dependencies=self.followed())
         return RenderResult("done", payload, page=page)
 
     def count(self, kind: type) -> int:

@@ -14,6 +14,7 @@ import websocket
 from serverpush.server.transport import Client, Frame, Limits, Refused, Transport, loop
 
 WAIT = 10
+STOP = 20
 SMALL_BUFFER = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]
 """Of a WebSocket that is to be stuck soon."""
 
@@ -180,7 +181,7 @@ class Running:
             client.close()
         if self._thread.is_alive():
             self.call(None)
-            self._thread.join(WAIT)
+            self._thread.join(STOP)
             assert not self._thread.is_alive()
 
     @property

@@ -72,55 +72,96 @@ def test_a_flood_of_polls_is_closed(start):
     assert server.handlers.wait("disconnect")[0][2] == "flood"
 
 
-def test_others_take_turns_with_a_flood(start):
-    server = start(packet_burst=10_000, packets_per_second=1)
-    turns, ticks = [], [0]
-    server.handlers.event = lambda client, name, args: turns.append(ticks[0])
-    ws = server.websocket()
+def test_a_poll_for_each_event_is_no_flood(start):
+    server = start(packet_burst=5, packets_per_second=0.001)
+    poller = server.polling()
     server.client()
+    for number in range(20):
+        server.send(str(number))
+        assert poller.poll() == [f'42["news",{number}]']
+    assert server.handlers.of("disconnect") == []
 
-    def tick():
-        while len(turns) < 2000:
-            ticks[0] += 1
+
+def test_handling_takes_turns(start):
+    """What has gathered behind a slow handler is not handled without a pause."""
+    server = start(packet_burst=10_000, packets_per_second=1)
+    count, tick, turns = 500, [0], []
+    gate = server.call(loop.Event)
+
+    def event(client, name, args):
+        gate.wait()
+        turns.append(tick[0])
+
+    def count_turns():
+        while len(turns) < count:
+            tick[0] += 1
             loop.sleep(0)
 
-    server.call(loop.spawn, tick)
-    ws.ws.sock.sendall(FRAMES["events"] * 2000)
-    server.handlers.wait("event", 2000)
-    assert len(set(turns)) > 1900
+    server.handlers.event = event
+    ws = server.websocket()
+    socket = server.client()._socket
+    ws.ws.sock.sendall(FRAMES["events"] * count)
+    while len(socket._pending or ()) < count - 1:
+        server.settle()
+    server.call(loop.spawn, count_turns)
+    server.call(gate.set)
+    ws.emit("last", ack=1)
+    assert ws.packet() == "431[]"
+    assert len(set(turns[:count])) == count
 
 
 def test_reading_takes_turns(start):
     """Nothing but frames that need no answer: what yields is the reading itself."""
-    server = start(packet_burst=10_000_000, packets_per_second=1)
+    server = start(packet_burst=10_000, packets_per_second=1)
     ws = server.websocket()
     channel = server.client()._channel
-    most, real = [0], channel._inbound.feed
+    count, tick, turns = 2000, [0], []
 
-    class Counting:
+    class Noting:
+        holding = property(lambda self: real.holding)
+
         def feed(self, data):
-            most[0] = max(most[0], len(data))
-            ticks.append(tick[0])
-            real(data)
+            real.feed(data)
 
-        next = channel._inbound.next
+        def next(self):
+            turns.append(tick[0])
+            return real.next()
 
-    tick, ticks, done = [0], [], []
-
-    def count():
-        while not done:
+    def count_turns():
+        while len(turns) < count:
             tick[0] += 1
             loop.sleep(0)
 
-    server.call(loop.spawn, count)
-    channel._inbound = Counting()
-    ws.ws.sock.sendall(FRAMES["pongs"] * 100_000)
+    real, channel._inbound = channel._inbound, Noting()
+    server.call(loop.spawn, count_turns)
+    ws.ws.sock.sendall(FRAMES["pongs"] * count)
     ws.emit("last", ack=1)
     assert ws.packet() == "431[]"
-    done.append(1)
-    assert len(ticks) > 5
-    assert len(set(ticks)) == len(ticks)
-    assert most[0] <= 65536
+    assert len(set(turns[:count])) == count
+
+
+def test_posted_packets_take_turns(start):
+    server = start(packet_burst=10_000, packets_per_second=1)
+    poller = server.polling()
+    socket = server.client()._socket
+    count, tick, turns = 1000, [0], []
+
+    class Noting(type(socket)):
+        __slots__ = ()
+
+        def spend(self):
+            turns.append(tick[0])
+            return super().spend()
+
+    def count_turns():
+        while len(turns) < count:
+            tick[0] += 1
+            loop.sleep(0)
+
+    socket.__class__ = Noting
+    server.call(loop.spawn, count_turns)
+    assert poller.post("\x1e".join(["6"] * count)).status_code == 200
+    assert len(set(turns)) == count
 
 
 def test_pending_events_of_a_slow_handler_are_bounded(start):

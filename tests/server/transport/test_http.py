@@ -1,11 +1,13 @@
 """The HTTP server under the transport and the notifier."""
 
 import socket
+import time
 
 import pytest
 import requests
 
 from serverpush.server.transport import http, loop
+from tests.server.transport import conftest
 
 
 def echo(environ, start_response):
@@ -48,24 +50,31 @@ def test_an_application_that_raises_is_one_record_and_a_bare_500(start):
     assert record.exc_info[0] is ValueError
 
 
-def test_headers_that_drip_are_cut(monkeypatch, start):
+def is_cut(sock, drop):
+    """Send a drop every tenth of a second until the server closes."""
+    sock.settimeout(0.1)
+    until = time.monotonic() + conftest.WAIT
+    while time.monotonic() < until:
+        try:
+            sock.sendall(drop)
+            if sock.recv(4096) == b"":
+                return True
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            return True
+    return False
+
+
+def test_headers_that_drip_are_cut(monkeypatch, start, capfd):
     monkeypatch.setattr(http, "HEADER_SECONDS", 0.4)
     server = start(echo)
     sock = server.raw()
     sock.sendall(b"GET / HTTP/1.1\r\n")
-    sock.settimeout(0.1)
-    for _ in range(100):
-        try:
-            sock.sendall(b"X: y\r\n")
-            if sock.recv(1) == b"":
-                break
-        except TimeoutError:
-            continue
-        except ConnectionError:
-            break
-    else:
-        pytest.fail("still connected")
+    assert is_cut(sock, b"X: y\r\n")
+    server.settle()
     assert server.log.text == ""
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_body_that_drips_is_cut(monkeypatch, start):
@@ -73,18 +82,38 @@ def test_a_body_that_drips_is_cut(monkeypatch, start):
     server = start(echo)
     sock = server.raw()
     sock.sendall(b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
-    sock.settimeout(0.1)
-    for _ in range(100):
-        try:
-            sock.sendall(b"x")
-            if sock.recv(4096) == b"":
-                break
-        except TimeoutError:
-            continue
-        except ConnectionError:
-            break
-    else:
-        pytest.fail("still connected")
+    assert is_cut(sock, b"x")
+
+
+def test_accepting_takes_turns(server, monkeypatch):
+    count, turns, waiting = 200, [], []
+
+    class Noting(http.Acceptor):
+        def accept(self):
+            connection = super().accept()
+            waiting.append(connection)
+            turns.append(tick[0])
+            return connection
+
+    def main():
+        sock = loop.listen("127.0.0.1", 0)
+        clients = []
+        for _ in range(count):  # the kernel takes them; nobody else has a turn meanwhile
+            client = socket.socket()
+            client.connect(sock.getsockname())
+            clients.append(client)
+        monkeypatch.setattr(http, "Acceptor", Noting)
+        running = loop.serve(sock, echo, max_connections=count, log=server.logger)
+        while len(turns) < count:
+            tick[0] += 1
+            loop.sleep(0)
+        running.stop()
+        for each in clients:
+            each.close()
+
+    tick = [0]
+    server.call(main)
+    assert max(turns.count(turn) for turn in turns) <= 64
 
 
 @pytest.mark.parametrize(
@@ -163,7 +192,7 @@ def test_more_than_1024_connections(start, monkeypatch):
             sock = server.raw()
             sock.sendall(b"GET /held HTTP/1.1\r\n")
             socks.append(sock)
-        assert requests.get(f"http://127.0.0.1:{server.port}/", timeout=10).status_code == 200
+        assert requests.get(f"http://127.0.0.1:{server.port}/", timeout=conftest.WAIT).ok
     finally:
         for sock in socks:
             sock.close()

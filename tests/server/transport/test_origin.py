@@ -4,6 +4,8 @@ import pytest
 import requests
 import websocket
 
+from tests.server.transport import conftest
+
 GOOD, BAD = "https://good.example", "https://bad.example"
 
 
@@ -72,7 +74,12 @@ def test_later_requests_are_checked_too(picky):
     client = picky.client()
     for method in ("GET", "POST"):
         answer = requests.request(
-            method, picky.url, params=poller.params, headers={"Origin": BAD}, data="1", timeout=10
+            method,
+            picky.url,
+            params=poller.params,
+            headers={"Origin": BAD},
+            data="1",
+            timeout=conftest.WAIT,
         )
         assert answer.status_code == 403
     with pytest.raises(websocket.WebSocketBadStatusException):

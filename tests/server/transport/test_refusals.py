@@ -1,6 +1,7 @@
 """What clients send and the transport does not take: one line, closed, never a traceback."""
 
 import json
+import logging
 import struct
 
 import pytest
@@ -243,3 +244,47 @@ def test_an_acknowledgement_that_is_no_json(server):
     ws.emit("2", ack=2)
     assert ws.packet() == "432[2.0]"
     assert server.log.text == "ERROR on_event failed"
+
+
+@pytest.mark.parametrize("kind", ["websocket", "polling"])
+def test_a_mistake_of_our_own_is_logged_and_closes(server, kind, monkeypatch, capfd):
+    client = getattr(server, kind)()
+
+    def fail(*args):
+        raise KeyError("broken")
+
+    monkeypatch.setattr(server.transport, "socket_event", fail)
+    if kind == "websocket":
+        client.emit("ask", SECRET)
+    else:
+        assert client.post('42["ask"]').status_code == 200
+    assert server.handlers.wait("disconnect")[0][2] == "bad packet"
+    assert server.log.text == "ERROR taking packets failed"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_line_tells_what_was_sent(server, capfd):
+    """Neither tokens nor cookies, paths' queries, payloads or names of events."""
+
+    def fail(*args):
+        raise RuntimeError("broken")
+
+    options = {"header": [f"Cookie: sessionid={SECRET}"], "origin": f"http://{SECRET}"}
+    ws = server.websocket(auth={"page": SECRET}, **options)
+    server.handlers.event = fail
+    ws.emit(SECRET, {"a": SECRET}, ack=1)
+    ws.packet()
+    ws.ws.send(f'42["{SECRET}')
+    assert ws.closed()
+    server.handlers.connect = fail
+    ws = server.websocket(join=False, **options)
+    ws.ws.send(f'40{{"page":"{SECRET}"}}')
+    ws.packet()
+    server.handlers.origin = fail
+    query = {"EIO": "4", "transport": "polling", "sid": SECRET}
+    assert requests.get(server.url, params=query, timeout=10).status_code == 403
+    told = "".join(map(logging.Formatter().format, server.log.records))
+    for kind in ("on_event", "closed a client", "on_connect", "origin_allowed"):
+        assert kind in told
+    assert SECRET not in told
+    assert capfd.readouterr() == ("", "")

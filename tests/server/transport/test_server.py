@@ -1,16 +1,19 @@
 """Joining, leaving and the registry."""
 
+import contextlib
 import gc
 import json
 import sys
 import threading
 import time
 import weakref
+from typing import get_args
 
 import pytest
 import requests
 
-from serverpush.server.transport import loop
+from serverpush.server.transport import REASONS, Reason, loop
+from tests.server.transport.test_inbound import masked
 
 
 def test_the_order_of_calls(server):
@@ -82,7 +85,7 @@ def test_who_leaves_while_its_handler_waits_leaves_nothing(server, kind):
 
 
 def test_closing_within_the_handler_leaves_nothing(server):
-    server.handlers.connect = lambda client, auth: server.transport.close(client, "no")
+    server.handlers.connect = lambda client, auth: server.transport.close(client)
     ws = server.websocket(join=False)
     ws.ws.send("40")
     assert ws.closed()
@@ -95,7 +98,7 @@ def test_closing_within_the_handler_leaves_nothing(server):
 
 def test_closing_within_on_joined_is_reported_once_after_it(server):
     def joined(client):
-        server.transport.close(client, "no")
+        server.transport.close(client)
         loop.sleep(0.01)
 
     server.handlers.joined = joined
@@ -125,6 +128,36 @@ def test_disconnect_comes_after_a_handler_that_waits(server):
     server.handlers.wait("disconnect")
     server.settle()
     assert order == ["event", "disconnect"]
+
+
+def test_events_are_handled_in_their_order(server):
+    order = []
+
+    def event(client, name, args):
+        loop.sleep(0.2 if name == "slow" else 0)
+        order.append(name)
+
+    server.handlers.event = event
+    ws = server.websocket()
+    names = (b"slow", b"fast", b"faster")
+    ws.ws.sock.sendall(b"".join(masked(1, b'42["' + name + b'"]') for name in names))
+    ws.emit("last", ack=1)
+    assert ws.packet() == "431[]"
+    assert order == ["slow", "fast", "faster", "last"]
+
+
+@pytest.mark.parametrize("kind", ["websocket", "polling"])
+def test_who_was_ended_can_not_join_again(server, kind):
+    client = getattr(server, kind)()
+    server.call(server.transport.close, server.client())
+    if kind == "websocket":
+        with contextlib.suppress(ConnectionError):
+            client.ws.send("40")
+        assert client.closed()
+    else:
+        assert client.post("40").status_code == 400
+    server.handlers.wait("disconnect")
+    assert len(server.handlers.of("connect")) == 1
 
 
 def test_a_refusal(server, refused):
@@ -238,17 +271,19 @@ def test_disconnecting_one_of_many_is_no_walk(server):
                 return trace
 
             client = next(iter(transport.clients.values()))
+            gc.disable()  # its callbacks would be counted
             sys.settrace(trace)
             try:
-                transport.close(client, "measured")
+                transport.close(client)
             finally:
                 sys.settrace(None)
+                gc.enable()
             return count[0]
 
         def cost():
             client = next(iter(transport.clients.values()))
             begun = time.thread_time()
-            transport.close(client, "measured")
+            transport.close(client)
             return time.thread_time() - begun
 
         fill(10)
@@ -383,3 +418,7 @@ def test_the_libraries_are_quiet(server, capfd, caplog):
     assert not {name for name in names if name.startswith(("engineio", "socketio"))}
     assert "s3cret" not in server.log.text
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_reasons_are_a_closed_set():
+    assert set(REASONS) == set(get_args(Reason))

@@ -1,0 +1,87 @@
+"""What waits in the outbox: changes in their order, and endings beside them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain, islice
+
+from serverpush.protocol import Change, Ending
+
+Entry = Change | Ending
+"""What the site reports."""
+
+
+class Waiting:
+    """At most ``limit`` entries that wait to be posted.
+
+    Changes keep their order. Endings have none, neither among each other nor
+    beside changes: each is told once, and gets a turn before the changes that
+    wait. In one line with them a save of a user, which is a change and a doubt,
+    would make each batch a single entry.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._changes: deque[Change] = deque()
+        self._endings: dict[Ending, None] = {}
+        self._ended = False
+
+    def __iter__(self) -> Iterator[Entry]:
+        return chain(self._endings, self._changes)
+
+    def __len__(self) -> int:
+        return len(self._changes) + len(self._endings)
+
+    def add(self, entry: Entry) -> Entry | None:
+        """Let ``entry`` wait; returns the one that was dropped for it, if one was."""
+        if self._has(entry):
+            return None
+        dropped = self._drop() if len(self) >= self._limit else None
+        if isinstance(entry, Ending):
+            self._endings[entry] = None
+        else:
+            self._changes.append(entry)
+        return dropped
+
+    def take(self, most: int) -> list[Entry]:
+        """The next entries, all of one kind; none where none wait."""
+        self._ended = bool(self._endings) and not (self._ended and self._changes)
+        if self._ended:
+            endings = list(islice(self._endings, most))
+            for each in endings:
+                del self._endings[each]
+            return [*endings]
+        return [self._changes.popleft() for _ in range(min(most, len(self._changes)))]
+
+    def put_back(self, entries: list[Entry]) -> None:
+        """Let what was taken wait again, changes before those that came after."""
+        for each in reversed(entries):
+            if isinstance(each, Ending):
+                self._endings[each] = None
+            else:
+                self._changes.appendleft(each)
+
+    def _has(self, entry: Entry) -> bool:
+        if isinstance(entry, Ending):
+            return entry in self._endings
+        # The earlier one stays: pages rendered since its commit may be in doubt.
+        return bool(self._changes) and _tells_the_same(entry, self._changes[-1])
+
+    def _drop(self) -> Entry:
+        # Changes first: pages can be told of their loss. Nothing tells of a lost
+        # ending; the push server's sweep finds what it was about, some time later.
+        if self._changes:
+            return self._changes.popleft()
+        oldest = next(iter(self._endings))
+        del self._endings[oldest]
+        return oldest
+
+
+def _tells_the_same(change: Change, last: Change) -> bool:
+    """Does ``last``, which has not been sent yet, tell all that ``change`` does?"""
+    return (
+        change.action == last.action == "changed"
+        and change.pk == last.pk
+        and change.model == last.model
+    )

@@ -1,0 +1,81 @@
+"""What the page's script decides (js/src), in Python: replay, waits and throttle. No sockets."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+# All in seconds; test_fleet.py compares them with js/src.
+BACKOFF = (0.5, 2.5)
+SLOW_BACKOFF = (10.0, 120.0)
+REFRESH_BACKOFF = (2.0, 300.0)
+STEADY = 5.0
+CONNECT_TIMEOUT = 20.0
+JITTER = 3.0
+REMEMBERED = 10_000
+
+
+class Backoff:
+    """Growing, randomised waits between attempts (backoff.js)."""
+
+    def __init__(self, bounds: tuple[float, float], spread: float = 0.5) -> None:
+        self.bounds = bounds
+        self.spread = spread
+        self.reset()
+
+    def next(self) -> float:
+        low, high = self.bounds
+        wait = min(low * 2**self._attempts, high)
+        self._attempts += 1
+        return wait * (1 + self.spread * (2 * random.random() - 1))
+
+    def reset(self) -> None:
+        self._attempts = 0
+
+
+@dataclass
+class Throttle:
+    """Keeps refreshes from being a loop (backoff.js); all in seconds."""
+
+    limit: int = 5
+    window: float = 60.0
+    longest: float = 900.0
+    _times: list[float] = field(default_factory=list)
+    _last: float = float("-inf")
+    _wait: float = 0.0
+
+    def next(self, now: float) -> float:
+        if now - self._last > self.window + 2 * self._wait:
+            self._wait = 0
+        self._times = [each for each in self._times if now - each < self.window]
+        if self._wait > 0 or len(self._times) >= self.limit:
+            self._wait = min(max(self.window, 2 * self._wait), self.longest)
+        self._last = now + self._wait
+        self._times.append(self._last)
+        return self._wait
+
+
+class Replay:
+    """Where a page stands in the server's log, and which events it has applied (replay.js)."""
+
+    def __init__(self, start: str) -> None:
+        self._start = start
+        self._safe: str | None = None
+        self._applied: dict[str, None] = {}
+
+    @property
+    def since(self) -> str:
+        return self._safe or self._start
+
+    def take(self, id: str, safe: str) -> bool:
+        """Note an event; is it new?"""
+        fresh = id not in self._applied
+        self._applied[id] = None
+        if len(self._applied) > REMEMBERED:
+            del self._applied[next(iter(self._applied))]
+        self.advance(safe)
+        return fresh
+
+    def advance(self, position: str) -> None:
+        if self._safe is None or position > self._safe:
+            self._safe = position

@@ -1,0 +1,1 @@
+"""A site for fault tests: one model, and a page for each way to depend on it."""

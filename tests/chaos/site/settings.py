@@ -1,0 +1,12 @@
+"""The live test site's settings with the fault tests' own model and pages."""
+
+from tests.live.settings import *  # noqa: F403
+from tests.live.settings import DATABASES, INSTALLED_APPS
+
+ROOT_URLCONF = "tests.chaos.site.urls"
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.chaos.site.apps.SiteConfig"]
+# The disk is not what is tested.
+DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF"
+# 10,000 writes, some of which report more than one change, with room for each page's
+# place in the log: a page to which nothing happens keeps the place of its last event.
+SERVERPUSH_HISTORY_SIZE = 20_000

@@ -1,0 +1,31 @@
+"""2. The push server is restarted gracefully while the site writes: nobody has to refresh."""
+
+from tests.chaos import kinds
+from tests.chaos.stage import staged
+
+ROWS, GROUPS = 120, 8
+SECONDS = 30
+
+
+def test_a_restarted_push_server(tmp_path, size, figures):
+    writes, rate = size(300, 10_000), size(100, 220)
+    clients, restarts = size(30, 200), size(1, 5)
+    with staged(tmp_path, rows=ROWS, groups=GROUPS) as stage:
+        stage.fleet.join(kinds.mixed(clients, ROWS, GROUPS))
+        stage.writer.start("mix", count=writes, rate=rate)
+        for number in range(1, restarts + 1):
+            due = ROWS + writes * number // (restarts + 1)
+            stage.wait_for_writes(due)
+            assert not stage.writer.is_done
+            assert stage.live.push.stop() == 0
+            stage.live.start_push()
+        stage.writer.wait()
+        took = stage.settle(SECONDS)
+        assert stage.history.told() == []
+        figures.say(
+            2,
+            f"push server restarted {restarts} times during {writes:,} writes, {clients} clients",
+            all_in_sync_after=f"{took:.1f} s",
+            events=f"{len(stage.history.applied()):,}",
+            pages_loaded_again="0",
+        )

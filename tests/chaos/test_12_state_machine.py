@@ -1,0 +1,48 @@
+"""The state machine over the core: never a wrong "you are up to date"."""
+
+from __future__ import annotations
+
+import time
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.server.core.test_state_machine import FATES, STEPS, TROUBLES, Pages
+
+# Each of the guarantees' words, and what else can go wrong, by the rules that do it.
+WORDS = {
+    "append": "report",
+    "connect": "come",
+    "drop": "drop",
+    "render late": "end_late",
+    **{word: word for word in (*FATES, *TROUBLES)},
+}
+
+
+def test_no_client_is_told_that_it_is_up_to_date_when_it_is_not(size, figures):
+    examples, steps = size((100, 40), (3_000, 60))
+    began = time.monotonic()
+    before = STEPS.copy()
+    run_state_machine_as_test(
+        Pages,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    made = STEPS - before
+    counts = {word: made[rule] for word, rule in WORDS.items()}
+    assert made["examples"] >= examples
+    assert min(counts.values()) > examples / 50, counts
+    figures.say(
+        12,
+        "Hypothesis over the core",
+        examples=f"{made['examples']:,}",
+        steps=f"{sum(made.values()) - made['examples']:,}",
+        **{word.replace(" ", "_"): f"{count:,}" for word, count in counts.items()},
+        wrong="0",
+        took=f"{time.monotonic() - began:.1f} s",
+    )

@@ -1,0 +1,34 @@
+"""Two pages: a small one that others watch, and a big one for who does not read."""
+
+from django.http import HttpResponse
+from django.urls import path
+
+from tests.project.models import Author
+
+SMALL, BIG = 1, 2
+BIG_BYTES = 900_000
+
+
+def small(request):
+    return HttpResponse("<!doctype html><title>small</title><body>small</body>")
+
+
+def small_update(request):
+    return [{"name": "small", "model": Author, "params": {"pk": SMALL}, "data": ["name"]}]
+
+
+def big(request):
+    return HttpResponse("<!doctype html><title>big</title><body>big</body>")
+
+
+def big_update(request):
+    # Shared by all, as a rendering that reads nothing of its request.
+    about = {"model": Author, "params": {"pk": BIG}}
+    return [{"name": "big", "serializer": bytes_of_text, **about}]
+
+
+def bytes_of_text(request, author, data):
+    return "x" * BIG_BYTES
+
+
+urlpatterns = [path("small/", small), path("big/", big)]

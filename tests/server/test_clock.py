@@ -1,0 +1,38 @@
+"""The clock: it goes on where the machine's is set back."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from serverpush.server.clock import Clock
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """The machine's clock, to be set."""
+    shown = {"time": 1000.0, "monotonic": 5.0}
+    for name in shown:
+        monkeypatch.setattr(time, name, lambda name=name: shown[name])
+    return shown
+
+
+def test_it_shows_the_machines_time(machine):
+    assert Clock()() == 1000
+
+
+def test_it_goes_on_when_the_machines_is_set_back(machine):
+    clock = Clock()
+    machine["time"], machine["monotonic"] = 940.0, 7.0
+    assert clock() == 1002
+    assert clock.ahead == 62
+
+
+def test_it_follows_when_the_machines_is_set_forward(machine):
+    clock = Clock()
+    machine["time"], machine["monotonic"] = 1060.0, 7.0
+    assert clock() == 1060
+    assert clock.ahead == 0
+    machine["monotonic"] = 8.0
+    assert clock() == 1061

@@ -1,0 +1,387 @@
+"""What the site reports of access that has ended, or may have."""
+
+from contextlib import contextmanager
+from contextlib import suppress as suppress_error
+
+import pytest
+from django.contrib.auth import alogout, authenticate, login, logout, update_session_auth_hash
+from django.contrib.auth.models import Group, Permission, User
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.db import connection, transaction
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.urls import path
+
+from serverpush.client import suppress
+from serverpush.protocol import Ending, Page, Visitor
+from serverpush.renderer.requests import page_request
+from serverpush.tokens import session_hash
+from serverpush.web import access
+from serverpush.web.outbox import outbox
+from tests.people.process import printed
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+COOKIE = "sessionid"
+
+
+class Unwanted(Exception):
+    """Ends a transaction that is to be rolled back."""
+
+
+@contextmanager
+def rolled_back():
+    with suppress_error(Unwanted), transaction.atomic():
+        yield
+        raise Unwanted
+
+
+def doubt(user):
+    return Ending(doubtful=(str(user.pk),))
+
+
+def end(key):
+    return Ending(sessions=(session_hash(key),))
+
+
+def log_in(request, name):
+    login(request, User.objects.get(username=name))
+    return HttpResponse("in")
+
+
+def log_out(request):
+    logout(request)
+    return HttpResponse("out")
+
+
+async def log_out_async(request):
+    await alogout(request)
+    return HttpResponse("out")
+
+
+def log_out_twice(request):
+    """Rolled back, and then for good."""
+    with suppress_error(Unwanted), transaction.atomic():
+        logout(request)
+        raise Unwanted
+    return HttpResponse("still in")
+
+
+def change_password(request):
+    request.user.set_password("another")
+    request.user.save()
+    update_session_auth_hash(request, request.user)
+    return HttpResponse("changed")
+
+
+urlpatterns = [
+    path("log-in/<str:name>/", log_in),
+    path("log-out/", log_out),
+    path("log-out/async/", log_out_async),
+    path("log-out/rolled-back/", log_out_twice),
+    path("change-password/", change_password),
+]
+
+
+@pytest.fixture
+def ann(settings):
+    settings.ROOT_URLCONF = __name__
+    return User.objects.create_user("ann", password="x")
+
+
+@pytest.fixture
+def bob():
+    return User.objects.create_user("bob", password="x")
+
+
+@pytest.fixture
+def browser(ann, ended):
+    """One that is logged in as ann, and where nothing was reported yet."""
+    client = Client()
+    client.get("/log-in/ann/")
+    ended.clear()
+    return client
+
+
+def key(client):
+    return client.cookies[COOKIE].value
+
+
+class TestSessions:
+    @pytest.mark.parametrize("url", ["/log-out/", "/log-out/async/"])
+    def test_logging_out_ends_the_session(self, browser, ended, url):
+        before = key(browser)
+        browser.get(url)
+        assert ended == [end(before)]
+
+    def test_logging_out_without_a_session_ends_nothing(self, ann, ended):
+        Client().get("/log-out/")
+        assert ended == []
+
+    def test_a_logout_that_is_rolled_back_ends_nothing(self, browser, ended):
+        browser.get("/log-out/rolled-back/")
+        assert ended == []
+
+    def test_a_logout_waits_for_the_commit(self, browser, ended):
+        request = RequestFactory().get("/")
+        request.session = SessionStore(key(browser))
+        with transaction.atomic():
+            logout(request)
+            assert ended == []
+        assert ended == [end(key(browser))]
+
+    def test_a_request_without_a_session(self, ended):
+        access._logged_out(User, RequestFactory().get("/"))
+        access._logged_in(User, RequestFactory().get("/"))
+        access._logged_out(User, None)
+        assert ended == []
+
+    def test_a_rendering_ends_no_session(self, browser, bob, ended):
+        request = page_request(
+            Page("/", host="testserver"),
+            Visitor(cookie=f"{COOKIE}={key(browser)}"),
+            by_script=True,
+        )
+        request.session = SessionStore(key(browser))
+        login(request, bob, "django.contrib.auth.backends.ModelBackend")
+        logout(request)
+        assert ended == []
+
+    def test_a_first_login_ends_nothing(self, ann, ended):
+        Client().get("/log-in/ann/")
+        assert ended == []
+
+    def test_a_login_ends_the_session_of_nobody(self, ann, ended):
+        session = SessionStore()
+        session["basket"] = 1
+        session.save()
+        client = Client()
+        client.cookies[COOKIE] = session.session_key
+        client.get("/log-in/ann/")
+        assert not Session.objects.filter(pk=session.session_key).exists()
+        assert ended == [end(session.session_key)]
+
+    def test_a_login_as_another_ends_the_session_before(self, browser, bob, ended):
+        before = key(browser)
+        browser.get("/log-in/bob/")
+        assert key(browser) != before
+        assert ended == [end(before)]
+
+    def test_a_login_as_the_same_ends_nothing(self, browser, ended):
+        before = key(browser)
+        browser.get("/log-in/ann/")
+        assert key(browser) == before
+        assert ended == []
+
+    def test_suppress_is_about_changes(self, browser, ended):
+        with suppress():
+            browser.get("/log-out/")
+        assert len(ended) == 1
+
+
+class TestUsers:
+    def test_a_save_puts_in_doubt(self, ann, ended):
+        ann.set_password("another")
+        ann.save()
+        ann.is_active = False
+        ann.save(update_fields=["is_active"])
+        assert ended == [doubt(ann)] * 2
+
+    def test_changing_ones_own_password(self, browser, ann, ended):
+        browser.get("/change-password/")
+        assert ended == [doubt(ann)]
+
+    def test_a_creation_and_a_login_do_not(self, ended, ann):
+        ended.clear()
+        User.objects.create_user("bob", password="x")
+        Client().get("/log-in/ann/")
+        ann.refresh_from_db()
+        assert ann.last_login
+        assert ended == []
+
+    def test_a_better_hash_of_the_same_password_does(self, ann, ended, settings):
+        settings.PASSWORD_HASHERS = [
+            "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+            "django.contrib.auth.hashers.MD5PasswordHasher",
+        ]
+        assert authenticate(username="ann", password="x")
+        assert ended == [doubt(ann)]
+
+    def test_deleting(self, ann, bob, ended):
+        keys = sorted(str(each.pk) for each in (ann, bob))
+        User.objects.filter(pk=ann.pk).delete()
+        bob.delete()
+        assert sorted(each.users[0] for each in ended) == keys
+
+    def test_a_cascade(self, ended, ann):
+        key = str(ann.pk)
+        ann.delete()
+        assert ended == [Ending(users=(key,))]
+
+    def test_a_proxy(self, ann, ended):
+        class Reader(User):
+            class Meta:
+                proxy = True
+                app_label = "project"
+
+        try:
+            access.connect()
+            Reader.objects.get().save()
+            assert ended == [doubt(ann)]
+        finally:
+            forget(Reader)
+
+    def test_nothing_before_the_commit_and_nothing_after_a_rollback(self, ann, ended):
+        with rolled_back():
+            ann.save()
+        with rolled_back():
+            User.objects.get(pk=ann.pk).delete()
+        assert ended == []
+        with transaction.atomic():
+            ann.save()
+            assert ended == []
+        assert ended == [doubt(ann)]
+
+    def test_neither_suppress_nor_the_models_that_are_reported_matter(self, ann, ended, settings):
+        settings.SERVERPUSH_MODELS = ()
+        with suppress():
+            ann.save()
+        assert ended == [doubt(ann)]
+        ann.delete()
+        assert len(ended) == 2
+
+    def test_a_failing_outbox_does_not_fail_the_transaction(self, ann, monkeypatch):
+        def fail(entry):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(outbox, "put", fail)
+        with transaction.atomic():
+            ann.groups.add(Group.objects.create(name="readers"))
+            ann.save()
+        assert ann.groups.count() == 1
+
+    def test_it_costs_no_query(self, ann, ended):
+        with CaptureQueriesContext(connection) as captured:
+            ann.save()
+        assert len(captured) == 1
+        assert ended
+
+    def test_connecting_twice_reports_once(self, ann, ended):
+        access.connect()
+        ann.save()
+        assert len(ended) == 1
+
+
+def forget(model):
+    """Take a test's own model out of the registry."""
+    from django.apps import apps
+
+    del apps.all_models["project"][model._meta.model_name]
+    apps.clear_cache()
+
+
+class TestPermissions:
+    @pytest.fixture
+    def group(self):
+        return Group.objects.create(name="readers")
+
+    @pytest.fixture
+    def permission(self):
+        return Permission.objects.first()
+
+    def test_a_users_groups_and_permissions(self, ann, group, permission, ended):
+        for relation, other in ((ann.groups, group), (ann.user_permissions, permission)):
+            ended.clear()
+            relation.add(other)
+            relation.remove(other)
+            relation.set([other])
+            relation.clear()
+            assert ended == [doubt(ann)] * 4
+
+    def test_a_groups_users(self, ann, bob, group, ended):
+        group.user_set.add(ann)
+        group.user_set.remove(ann)
+        group.user_set.add(bob)
+        assert ended == [doubt(ann), doubt(ann), doubt(bob)]
+
+    def test_a_group_that_loses_all_its_users(self, ann, bob, group, ended):
+        group.user_set.add(ann, bob)
+        ended.clear()
+        group.user_set.clear()
+        assert [sorted(each.doubtful) for each in ended] == [sorted([str(ann.pk), str(bob.pk)])]
+
+    def test_a_permissions_users(self, ann, permission, ended):
+        permission.user_set.add(ann)
+        permission.user_set.clear()
+        assert ended == [doubt(ann)] * 2
+
+    def test_what_is_there_already(self, ann, group, ended):
+        ann.groups.add(group)
+        ended.clear()
+        ann.groups.add(group)
+        group.user_set.add(ann)
+        assert ended == []
+
+    def test_a_clear_that_is_rolled_back(self, ann, group, ended):
+        group.user_set.add(ann)
+        ended.clear()
+        with rolled_back():
+            group.user_set.clear()
+        assert ended == []
+
+    def test_a_groups_own_permissions_are_left_to_the_sweep(self, ann, group, permission, ended):
+        ann.groups.add(group)
+        ended.clear()
+        group.permissions.add(permission)
+        assert ended == []
+
+
+REPORTED = """
+    from serverpush.web.outbox import outbox
+
+    reported = []
+    outbox.put = reported.append
+"""
+
+
+def test_users_of_a_projects_own():
+    told = printed(
+        "settings",
+        REPORTED
+        + """
+    from serverpush.protocol import Ending
+    from tests.people.models import Member
+
+    ann = Member.objects.create(name="ann")
+    key = str(ann.pk)
+    ann.save()
+    ann.delete()
+    print([each for each in reported if isinstance(each, Ending)]
+          == [Ending(doubtful=(key,)), Ending(users=(key,))])
+    """,
+    )
+    assert told == ["True"]
+
+
+def test_a_project_without_users():
+    told = printed(
+        "nobody",
+        REPORTED
+        + """
+    from django.contrib.sessions.models import Session
+    Session.objects.create(session_key="a" * 32, expire_date="2100-01-01T00:00Z").delete()
+    print(reported)
+    """,
+    )
+    assert told == ["[]"]
+
+
+def test_a_password_change_arrives(notifier):
+    ann = User.objects.create_user("ann")
+    ann.set_password("another")
+    ann.save()
+    while (batch := notifier.next_batch())["path"] != "/disconnect":
+        continue
+    assert batch["doubtful"] == [str(ann.pk)]

@@ -1,0 +1,76 @@
+"""A pytest plugin that takes one defence out, and a process that does so for many.
+
+``python -m pytest -p tests.without --without NAME TESTS`` shows that they fail.
+``python -m tests.without FOLDER NAME…`` runs each one's tests in a child of its own, and leaves
+pytest's report in ``FOLDER/NAME.xml`` and what it printed in ``FOLDER/NAME.txt``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.defences import BY_NAME
+
+WAIT = 2
+"""Seconds that the transport's tests wait for what does not come; otherwise 10."""
+AT_ONCE = 4
+"""Children; they mostly wait."""
+OPTIONS = ["-p", "tests.without", "-p", "no:cacheprovider", "-q"]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--without", metavar="NAME", help="take this defence out")
+
+
+def pytest_configure(config):
+    name = config.getoption("--without")
+    if name:
+        BY_NAME[name].remove()
+
+
+def pytest_collection_finish(session):
+    if session.config.getoption("--without"):
+        # pytest imports it by a name of its own, tests by another.
+        for name in ("conftest", "tests.server.transport.conftest"):
+            if hasattr(sys.modules.get(name), "WAIT"):
+                sys.modules[name].WAIT = WAIT
+
+
+def fork(name: str, folder: Path) -> None:
+    """Run the tests of one defence without it, in a child."""
+    if os.fork():
+        return
+    try:
+        output = os.open(folder / f"{name}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        report = f"--junitxml={folder / name}.xml"
+        pytest.main([*OPTIONS, "--without", name, report, *BY_NAME[name].tests])
+    finally:
+        # Threads that hang without their defence are not waited for.
+        os._exit(0)
+
+
+def main() -> None:
+    folder, *names = sys.argv[1:]
+    # Collecting imports all that the children need.
+    tests = [test for name in names for test in BY_NAME[name].tests]
+    if pytest.main([*OPTIONS, "--collect-only", *tests]):
+        raise SystemExit("not all of the tests are there")
+    running = 0
+    for name in names:
+        if running == AT_ONCE:
+            os.wait()
+            running -= 1
+        fork(name, Path(folder))
+        running += 1
+    for _ in range(running):
+        os.wait()
+
+
+if __name__ == "__main__":
+    main()
