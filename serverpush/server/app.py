@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import secrets
 from collections.abc import Callable
@@ -114,6 +115,9 @@ class PushServer:
             ),
         ]
         self._ticking = loop.spawn(self._tick, losses_file(port))
+        # What has been loaded stays: looking at it again and again would keep clients waiting.
+        gc.collect()
+        gc.freeze()
         ready(Addresses(host, port, notifier_host, notifier_port), config.renderers)
         try:
             self._waker.wait()

@@ -9,7 +9,7 @@ permissions, ``update()``) is found by the push server's sweep.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
@@ -17,12 +17,13 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DEFAULT_DB_ALIAS, connections, models, router
+from django.db import DEFAULT_DB_ALIAS, models, router
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from serverpush.labels import Model, label_of
 from serverpush.protocol import Ending
 from serverpush.tokens import session_hash
+from serverpush.web.commits import after_commit
 from serverpush.web.outbox import outbox
 
 RELATIONS = ("groups", "user_permissions")
@@ -144,16 +145,7 @@ def _key(user: Any) -> str:
 
 
 def _report(ending: Ending, using: str) -> None:
-    connection = connections[using]
-    if connection.in_atomic_block:
-        connection.on_commit(_putting(ending), robust=True)
-    else:
-        outbox.put(ending)
-
-
-def _putting(ending: Ending) -> Callable[[], None]:
-    # No partial: Django asks a robust callback that failed for its qualified name.
     def put() -> None:
         outbox.put(ending)
 
-    return put
+    after_commit(put, using)

@@ -9,7 +9,7 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.signals import setting_changed
-from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from serverpush.conf import config
@@ -17,6 +17,7 @@ from serverpush.exceptions import UnknownModel
 from serverpush.labels import Model, has_one_key, key_of, label_of, model_of
 from serverpush.protocol import CHANGE_ACTIONS, Change, ChangeAction
 from serverpush.reporting import is_suppressed
+from serverpush.web.commits import after_commit
 from serverpush.web.outbox import outbox
 
 LEFT_OUT = frozenset({"admin.logentry"})
@@ -129,27 +130,16 @@ def _plain_key(model: Model, pk: Any) -> Any:
 
 
 def _report(changes: Iterable[_Told], using: str) -> None:
-    connection = connections[using]
     for label, pk, action in changes:
-        if connection.in_atomic_block:
-            connection.on_commit(_putting(label, pk, action), robust=True)
-        else:
-            # Committed already. Or autocommit is off, and Django never says when
-            # a commit happens: too early costs a rendering, not at all a stale page.
-            _put(label, pk, action)
+        after_commit(_putting(label, pk, action), using)
 
 
 def _putting(label: str, pk: Any, action: ChangeAction) -> Callable[[], None]:
-    # No partial: Django asks a robust callback that failed for its qualified name.
     def put() -> None:
-        _put(label, pk, action)
+        # Timed after the commit: a page of before it does not show the change.
+        outbox.put(Change(label, key_of(pk), action, time.time()))
 
     return put
-
-
-def _put(label: str, pk: Any, action: ChangeAction) -> None:
-    # Timed after the commit: a page of before it does not show the change.
-    outbox.put(Change(label, key_of(pk), action, time.time()))
 
 
 def _of_instance(instance: models.Model, label: str, action: ChangeAction) -> list[_Told]:

@@ -1,3 +1,4 @@
+import contextlib
 import time
 import uuid
 from contextlib import contextmanager
@@ -220,6 +221,35 @@ class TestTransactions:
         with transaction.atomic():
             transaction.on_commit(fail, robust=True)
             Author.objects.create(name="Jane")
+        assert len(reported) == 1
+
+    def test_not_even_one_after_which_django_drops_all_others(self, reported):
+        def fail():
+            raise ZeroDivisionError
+
+        with contextlib.suppress(ZeroDivisionError), transaction.atomic():
+            Author.objects.create(pk=1, name="Jane")
+            transaction.on_commit(fail)
+            Author.objects.create(pk=2, name="Emily")
+            transaction.on_commit(fail)
+            Author(pk=1, name="Anne").save()
+        assert [(pk, action) for _, pk, action in reported] == [
+            (1, "created"),
+            (2, "created"),
+            (1, "changed"),
+        ]
+
+    def test_callbacks_of_others_keep_their_order(self, reported):
+        called = []
+        with transaction.atomic():
+            transaction.on_commit(lambda: called.append("first"))
+            Author.objects.create(name="Jane")
+            transaction.on_commit(lambda: called.append("second"))
+            with rolled_back():
+                transaction.on_commit(lambda: called.append("never"))
+                Author.objects.create(name="Emily")
+            transaction.on_commit(lambda: called.append("third"))
+        assert called == ["first", "second", "third"]
         assert len(reported) == 1
 
     def test_with_autocommit_off_a_save_still_raises_nothing(self, reported):
@@ -544,3 +574,13 @@ def test_a_save_arrives(notifier):
     while ("auth.user", user.pk, "created") not in notifier.changes(1):
         # Content types, say, which the test database makes itself.
         continue
+
+
+@pytest.mark.django_db
+def test_a_test_case_captures_it_whatever_waits_from_before(django_capture_on_commit_callbacks):
+    called = []
+    transaction.on_commit(lambda: called.append("from before"))
+    with django_capture_on_commit_callbacks(execute=True) as callbacks:
+        Author.objects.create(name="Jane")
+    assert len(callbacks) == 1
+    assert called == []
