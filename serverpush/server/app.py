@@ -31,6 +31,8 @@ logger = logging.getLogger("serverpush.server")
 
 NOTIFIER_CONNECTIONS = 1000
 TICK_SECONDS = 1.0
+# For which one body of changes may keep everybody else waiting.
+TURN_SECONDS = 0.005
 # What a clock may be set back by without a word.
 CLOCK_SECONDS = 1.0
 # Seconds by which a site on another machine, which sets its clock by a time
@@ -96,13 +98,14 @@ class PushServer:
         host, port = sock.getsockname()[:2]
         notifier_host, notifier_port = notifier_sock.getsockname()[:2]
         self._build()
-        path = self._state_file(port)
-        if state.load(self.log, self.access, path):
-            logger.info("continuing the log of %s", path)
         try:
             self.pool.start()
         except RendererFailed as error:
             raise CannotStart(f"a renderer can't start: {error}") from None
+        # Not before: it can be taken only once.
+        path = self._state_file(port)
+        if state.load(self.log, self.access, path):
+            logger.info("continuing the log of %s", path)
         servers = [
             loop.serve(
                 sock,
@@ -220,7 +223,7 @@ class PushServer:
             since,
             returns=isinstance(admission.since, Position),
         )
-        self._emitter.ready(client, self.log.head, live)
+        self._emitter.ready([client], self.log.head, live=live)
         self._emitter.do(actions)
         self.pool.wake()
 
@@ -243,17 +246,28 @@ class PushServer:
     # Changes
 
     def _accept(self, changes: list[Change], gap: str) -> Position:
-        now = self._clock()
-        # Should this fail, it shows in /health until it succeeds again.
-        self._is_fed = False
-        if gap:
-            self._gap(gap)
-        for change in changes:
-            self.dispatch.changed(change, now)
+        try:
+            if gap:
+                self._gap(gap)
+            self._log(changes)
+        except Exception:
+            # It shows in /health until it succeeds again.
+            self._is_fed = False
+            raise
         self._is_fed = True
         self.telemetry.changed(len(changes))
         self.pool.wake()
         return self.log.head
+
+    def _log(self, changes: list[Change]) -> None:
+        """Log changes, and let others have their turn while these are many."""
+        now = self._clock()
+        for change in changes:
+            self.dispatch.changed(change, now)
+            if self._clock() - now > TURN_SECONDS:
+                self.pool.wake()
+                loop.sleep()
+                now = self._clock()
 
     def _gap(self, reason: str) -> None:
         self.telemetry.gap(reason)
@@ -264,6 +278,7 @@ class PushServer:
         while True:
             if state.take(losses):
                 self._gap("a process ended before it could report its changes")
+            self._emitter.do(self.dispatch.tick())
             self.access.tick(self._clock())
             self._look_at_the_clock()
             self.telemetry.tick()

@@ -10,7 +10,7 @@ from serverpush import tokens
 from serverpush.exceptions import PageTooLarge
 from serverpush.protocol import Position, dump
 from serverpush.server.clock import Clock
-from serverpush.server.core.actions import Action, End, Refresh, Report, Send
+from serverpush.server.core.actions import Action, End, Ready, Refresh, Report, Send
 from serverpush.server.pace import SHORTEST, Pace
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import Client, Frame, Transport
@@ -48,6 +48,8 @@ class Emitter:
         for action in actions:
             if isinstance(action, Send):
                 self._send(action)
+            elif isinstance(action, Ready):
+                self.ready(self._clients(action.connections), action.position, live=True)
             elif isinstance(action, Refresh):
                 self._refresh(action.connections, action.reason)
             elif isinstance(action, End):
@@ -55,10 +57,10 @@ class Emitter:
             elif isinstance(action, Report):
                 self._telemetry.failed(action.text)
 
-    def ready(self, client: Client, position: Position, live: bool) -> None:
-        """Tell a client that it was accepted, and whether it is up to date."""
+    def ready(self, clients: list[Client], position: Position, *, live: bool) -> None:
+        """Tell clients that they are accepted, and whether they are up to date."""
         frame = Frame.event("serverpush:ready", dump({"position": str(position), "live": live}))
-        self._transport.send([client], frame)
+        self._transport.send(clients, frame)
 
     def close(self, clients: list[Client], refresh: str = "") -> None:
         """Close connections whose access has ended, or changed: then with a reason."""
@@ -97,7 +99,8 @@ class Emitter:
             )
             self._refresh(send.connections, "error")
             return
-        self._telemetry.emitted(len(send.connections), self._clock() - send.at)
+        since = None if send.at is None else self._clock() - send.at
+        self._telemetry.emitted(len(send.connections), since)
         self._transport.send(self._clients(send.connections), frame)
 
     def _clients(self, ids: Iterable[str]) -> list[Client]:

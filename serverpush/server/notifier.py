@@ -19,6 +19,8 @@ Body = dict[str, Any] | bytes
 
 MAX_BODY = 1024 * 1024
 REMEMBERED_BATCHES = 10_000
+MAX_BATCH_KEY = 64
+MAX_GAP = 500
 
 _STATUS = {
     200: "200 OK",
@@ -136,6 +138,8 @@ class Notifier:
         batch, gap = body.pop("batch", ""), body.pop("gap", "")
         if not isinstance(batch, str) or not isinstance(gap, str):
             raise _Answer(400, "batch and gap are texts")
+        if len(batch) > MAX_BATCH_KEY or len(gap) > MAX_GAP:
+            raise _Answer(400, f"batch may have {MAX_BATCH_KEY} characters, gap {MAX_GAP}")
         if batch and batch in self._batches:
             return 202, self._batches[batch]
         answer = apply(body, gap)

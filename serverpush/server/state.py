@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -25,7 +26,10 @@ def load(log: Log, access: Access, path: Path) -> bool:
         lines = path.read_text().splitlines()
     except FileNotFoundError:
         return False
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        _set_aside(path, BadMessage("it is not text"))
+        return False
+    except OSError as error:
         logger.error("state file %s: %s; the log begins anew", path, error)
         return False
     try:
@@ -42,11 +46,17 @@ def load(log: Log, access: Access, path: Path) -> bool:
 
 def _load(log: Log, access: Access, lines: list[str]) -> None:
     try:
-        ended = json.loads(lines[0])
+        digest, ended = lines[0], json.loads(lines[1])
     except (IndexError, RecursionError, ValueError) as error:
         raise BadMessage(f"it can't be read ({type(error).__name__})") from error
+    if digest != _digest(lines[1:]):
+        raise BadMessage("it is not what was written")
     access.load(ended)
-    log.load(lines[1:])
+    log.load(lines[2:])
+
+
+def _digest(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _set_aside(path: Path, reason: BadMessage) -> None:
@@ -76,9 +86,11 @@ def save(log: Log, access: Access, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        lines = [json.dumps(access.dump()), *log.dump()]
         with os.fdopen(descriptor, "w") as file:
-            file.write(json.dumps(access.dump()) + "\n")
-            file.writelines(line + "\n" for line in log.dump())
+            file.writelines(line + "\n" for line in [_digest(lines), *lines])
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(name, path)
     except OSError as error:
         logger.error("state file %s: %s; clients will be told to refresh", path, error)

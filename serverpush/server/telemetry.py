@@ -20,6 +20,8 @@ logger = logging.getLogger("serverpush.server")
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 # Lines of one kind in one second; of the others only the number is told.
 MAX_LINES = 10
+# Characters of a value in a line.
+MAX_TEXT = 1000
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 _PLAIN = re.compile(r"[\w.:/@+-]+", re.ASCII)
@@ -105,10 +107,11 @@ class Telemetry:
     def changed(self, count: int) -> None:
         self._changes.inc(count)
 
-    def emitted(self, count: int, seconds: float) -> None:
-        """An event went to ``count`` connections, so long after the commit."""
+    def emitted(self, count: int, seconds: float | None) -> None:
+        """An event went to ``count`` connections, so long after the commit; None: a replay."""
         self._deliveries.inc(count)
-        self._emits.observe(max(0.0, seconds))
+        if seconds is not None:
+            self._emits.observe(max(0.0, seconds))
 
     def refreshed(self, reason: str, count: int) -> None:
         self._refreshes.labels(reason).inc(count)
@@ -127,7 +130,7 @@ class Telemetry:
         """Something that was to be pushed could not be: pages were told to refresh."""
         self._said["failure"] += 1
         if self._said["failure"] <= MAX_LINES:
-            logger.error("%s", sentence)
+            logger.error("%s", _one_line(sentence))
 
     def clock_was_set_back(self, seconds: float) -> None:
         if not self._clock_was_set_back:
@@ -162,5 +165,11 @@ class Telemetry:
 
 def _plain(value: Any) -> str:
     """A value on one line that can be told from the next one."""
-    text = str(value)
+    text = str(value)[:MAX_TEXT]
     return text if _PLAIN.fullmatch(text) else json.dumps(text)
+
+
+def _one_line(text: str) -> str:
+    """A sentence that no line break or control character of a value cuts in two."""
+    shown = (each if each.isprintable() else repr(each)[1:-1] for each in text[:MAX_TEXT])
+    return "".join(shown)

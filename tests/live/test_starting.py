@@ -137,3 +137,11 @@ def test_a_damaged_state_file_does_not_stop_the_start(alone, text):
     path.write_text(text)
     alone.start_push()
     assert path.with_suffix(".damaged").read_text() == text
+
+
+def test_a_start_that_fails_leaves_the_state_file_for_the_next(alone):
+    alone.start_push()
+    assert alone.push.stop() == 0
+    fails(alone, f"127.0.0.1:{alone.port}", "--noreload", LIVE_URLS="tests.live.no_such_module")
+    alone.start_push()
+    assert "continuing the log" in alone.push.output

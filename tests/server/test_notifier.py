@@ -113,6 +113,8 @@ def test_without_the_key_nothing_is_applied(port, key):
         (change(pk="x" * 10_000), 400, "xxx...xxx"),
         ({"changes": [1]}, 400, "changes[0]"),
         ({"changes": [], "batch": 1}, 400, "batch"),
+        ({"changes": [], "batch": "x" * 65}, 400, "batch may have 64 characters"),
+        ({"changes": [], "gap": "x" * 501}, 400, "gap 500"),
         (change(pk=None), 400, "pk"),
         (change(pk=True), 400, "pk"),
         (change(pk=1.5), 400, "pk"),

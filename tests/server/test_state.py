@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import stat
 
+import pytest
+
 from serverpush.jobs import AccessResult
 from serverpush.protocol import Change, Ending, Gap
 from serverpush.server import state
@@ -85,6 +87,28 @@ def test_a_folder_that_can_not_be_written_is_named(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     state.save(filled(), access(), tmp_path / "file" / "state.json")
     assert str(tmp_path / "file") in caplog.text
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data.replace(b"shop.device", b"shop.devise"),
+        lambda data: data[:-40] + bytes([data[-40] ^ 1]) + data[-39:],
+        lambda data: b"\xff" + data,
+        lambda data: b"",
+        lambda data: b"[" * 100_000,
+        lambda data: b"\n".join(data.splitlines()[1:]),
+    ],
+    ids=["label", "bit", "no text", "empty", "deep", "headless"],
+)
+def test_whatever_was_not_written_is_not_believed(tmp_path, damage):
+    path = tmp_path / "state.json"
+    state.save(filled(), access(), path)
+    path.write_bytes(damage(path.read_bytes()))
+    after = log("two", 2000)
+    assert not state.load(after, access(), path)
+    assert after.epoch == "two"
+    assert (tmp_path / "state.damaged").exists()
 
 
 def test_one_from_a_time_to_come_is_set_aside(tmp_path, caplog):

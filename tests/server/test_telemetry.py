@@ -108,6 +108,27 @@ def test_metrics(telemetry):
     assert found["serverpush_job_seconds_bucket", "render", "0.0025", "done"] == 0
 
 
+def test_a_replay_says_nothing_of_how_long_it_takes(telemetry):
+    telemetry.emitted(3, None)
+    found = samples(telemetry)
+    assert found["serverpush_deliveries_total",] == 3
+    assert found["serverpush_commit_to_emit_seconds_count",] == 0
+
+
+def test_what_failed_is_one_line_whatever_is_in_it(telemetry, caplog):
+    telemetry.failed("shop.device 'a\nend reason=forged\x1b[2J': it broke" + "!" * 5000)
+    (line,) = caplog.messages
+    assert line.startswith("shop.device 'a\\nend reason=forged\\x1b[2J': it broke!")
+    assert len(line) < 1100
+
+
+def test_of_many_failures_only_the_number_is_told(telemetry, caplog):
+    for _ in range(MAX_LINES + 3):
+        telemetry.failed("it broke")
+    telemetry.tick()
+    assert caplog.messages[MAX_LINES:] == ["failure left_out=3"]
+
+
 def test_a_clock_that_is_ahead_makes_no_negative_time(telemetry):
     telemetry.emitted(1, -0.5)
     assert samples(telemetry)["serverpush_commit_to_emit_seconds_sum",] == 0

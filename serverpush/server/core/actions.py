@@ -5,23 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from serverpush.protocol import Page
+from serverpush.protocol import Page, Position
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
     """Emit ``name`` with ``payload`` (JSON text) and ``meta`` to these connections.
 
-    ``at`` is when the change was committed, in seconds since the epoch; ``page``
-    is their page anew where its dependencies were replaced.
+    ``at`` is when the change was committed, in seconds since the epoch, None where
+    it is replayed; ``page`` is their page anew where its dependencies were replaced.
     """
 
     connections: tuple[str, ...]
     name: str
     payload: str
     meta: dict[str, Any]
-    at: float
+    at: float | None
     page: Page | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Tell these connections that they have been sent everything up to a position."""
+
+    connections: tuple[str, ...]
+    position: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +59,4 @@ class Report:
     text: str
 
 
-Action = Send | Refresh | End | Report
+Action = Send | Ready | Refresh | End | Report

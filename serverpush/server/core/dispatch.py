@@ -12,7 +12,7 @@ from typing import Any
 
 from serverpush.jobs import MatchJob, MatchResult, RenderJob, RenderResult
 from serverpush.protocol import Change, Dependency, Gap, Key, ModelInfo, Page, Position, Visitor
-from serverpush.server.core.actions import Action, Refresh, Report, Send
+from serverpush.server.core.actions import Action, Ready, Refresh, Report, Send
 from serverpush.server.core.index import Index, Watched
 from serverpush.server.core.log import Log
 from serverpush.server.core.matchings import Asked, Live, Matchings, Missed
@@ -27,6 +27,12 @@ Ticket = Asked | Run
 # Clocks that follow a time server differ by less; so does a commit's time from
 # the moment that its rows were seen.
 CLOCK_MARGIN = 0.1
+# Updates that all connections together may have coming, and that each may in any
+# case: with more, loading its page again costs less.
+MAX_OWED = 200_000
+LEAST_OWED = 50
+# Quiet pages that are told where they stand in one tick.
+MAX_TOLD = 500
 
 
 class Dispatch:
@@ -57,6 +63,8 @@ class Dispatch:
         self._render_next = True
         # The positions before changes of which nobody knows yet whom they affect.
         self._unsettled = Floors()
+        # Who has too much coming, and has yet to be told to refresh.
+        self._overdue: list[str] = []
 
     @property
     def matchings(self) -> int:
@@ -81,7 +89,7 @@ class Dispatch:
         if since.epoch == self.log.epoch:
             since = min(since, self.log.head)
         connection = Connection(id, page, visitor, margin=self._margin)
-        self.registry.add(connection)
+        self.registry.add(connection, self.log.head)
         if not self.log.covers(since):
             self._watch(connection, None)
             return False, [Refresh((id,), "history")]
@@ -93,6 +101,9 @@ class Dispatch:
         if changed is None:
             return False, [Refresh((id,), "history")]
         self._bring(connection, range(len(connection.watched)), changed, since, returns)
+        if self._has_too_much(connection):
+            self.disconnect(id)
+            return False, [Refresh((id,), "history")]
         return not connection.floors, []
 
     def disconnect(self, id: str) -> None:
@@ -100,6 +111,18 @@ class Dispatch:
         connection = self.registry.pop(id)
         if connection is not None:
             self._unwatch(connection)
+
+    def tick(self) -> list[Action]:
+        """Tell who has to refresh; and quiet pages, before the log forgets it, where they stand."""
+        actions: list[Action] = []
+        if self._overdue:
+            actions.append(Refresh(tuple(self._overdue), "history"))
+            self._overdue.clear()
+        told = self.registry.behind(self.log.fading(), self.log.head, MAX_TOLD)
+        ids = tuple(each.id for each in told if not each.floors)
+        if ids:
+            actions.append(Ready(ids, self._unsettled.lowest() or self.log.head))
+        return actions
 
     def at(self, timestamp: float) -> Position:
         """The position for a time by the site's clock, in seconds since the epoch."""
@@ -212,14 +235,14 @@ class Dispatch:
     def _settle(self, asked: Asked, step: Step, met: dict[int, Watched]) -> None:
         if step.is_folded:
             self.index.note_fold(asked.model, asked.pk, step.floor, step.position)
-        members = {each.number for each in self.index.members_of(asked.model, asked.pk)}
         # A membership that a page brought along, and that is not up to date yet.
         outdated = {each.watched.number: each.watched for each in asked.missed}
         touched = self._touched(asked, met | outdated)
         for number, watched in touched.items():
             after = number in met
-            known = watched.members is not None and number not in outdated
-            before = number in members if known else None
+            members = watched.members
+            known = members is not None and asked.pk not in watched.unsure
+            before = asked.pk in (members or ()) if known and number not in outdated else None
             self.index.move(watched, asked.pk, after, step.position)
             self._owe_all(watched, asked.pk, step, before, after)
         for owed in self._perhaps_shown(asked, step):
@@ -246,8 +269,11 @@ class Dispatch:
     def _settle_missed(self, missed: Missed, after: bool) -> None:
         connection, watched = missed.connection, missed.watched
         connection.floors.release(missed.ticket)
-        # Others may have the condition, whatever became of this connection.
-        self.index.move(watched, missed.pk, after, missed.step.position)
+        # The answer may be ahead of the log: others who have the condition, and this
+        # client where it is owed nothing, hear of that by a change yet to be reported.
+        agrees = watched.members is not None and (missed.pk in watched.members) == after
+        if not agrees or (not missed.owed and missed.before is None):
+            self.index.doubt(watched, missed.pk)
         if connection.closed or not missed.owed or watched not in connection.watched:
             return
         place = missed.place
@@ -277,17 +303,26 @@ class Dispatch:
     def _owe_all(
         self, watched: Watched, pk: Key, step: Step, before: bool | None, after: bool
     ) -> None:
+        overdue = []
         for id, places in watched.watchers.items():
             connection = self.registry.get(id)
             if connection is not None:
                 for place in places:
                     self._renderings.owe(Owed.at(connection, place, pk, step, before, after))
+                if self._has_too_much(connection):
+                    overdue.append(id)
+        for id in overdue:
+            self._overdue.append(id)
+            self.disconnect(id)
+
+    def _has_too_much(self, connection: Connection) -> bool:
+        return len(connection.floors) > max(LEAST_OWED, MAX_OWED // len(self.registry))
 
     # Results
 
     def _rendered(self, run: Run, result: RenderResult) -> list[Action]:
         owed = self._renderings.finish(run)
-        if result.status == "gone":
+        if result.status == "gone" and run.present:
             # The membership stays as it is: the deletion's own report is for everybody.
             for each in owed:
                 self._renderings.owe(replace(each, after=False))
@@ -296,10 +331,11 @@ class Dispatch:
             return self._refused(owed, run.lead)
         for each in owed:
             each.release()
-        if result.status == "failed":
+        if result.status in ("failed", "gone"):
             # What they show is out of date, and no event will tell.
             told = sorted({each.connection.id for each in owed})
-            return [Report(result.error), *([Refresh(tuple(told), "error")] if told else [])]
+            report = Report(result.error or f"{run.key[1]} {run.owed[0].pk} has no such key")
+            return [report, *([Refresh(tuple(told), "error")] if told else [])]
         pages, overdue = self._replace(owed, result.page, run.started)
         actions = list(self._sends(owed, result.payload, pages))
         return [*actions, Refresh(tuple(overdue), "history")] if overdue else actions
@@ -326,7 +362,8 @@ class Dispatch:
                 "action": action,
             }
             ids = tuple(each.connection.id for each in those)
-            yield Send(ids, first.dependency.name, payload, meta, first.step.at, page)
+            at = None if first.step.is_replayed else first.step.at
+            yield Send(ids, first.dependency.name, payload, meta, at, page)
 
     def _refused(self, owed: list[Owed], lead: Connection) -> list[Action]:
         """Tell who was refused; where others shared the rendering, ask for one of them."""

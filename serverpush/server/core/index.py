@@ -19,8 +19,10 @@ class Watched:
     """One live condition, shared by everybody who has it.
 
     ``members`` are the keys that meet it, None where they are not followed
-    (too many to list, or a condition that needs no list). ``known`` is the
-    position since which every move in and out has been noted in ``moves``.
+    (too many to list, or a condition that needs no list). ``unsure`` are the keys
+    of which nobody knows whether all watchers show them: the next change tells.
+    ``known`` is the position since which every move in and out has been noted in
+    ``moves``.
     ``watchers`` maps a connection's id to the places of its updates.
     """
 
@@ -32,6 +34,7 @@ class Watched:
         default_factory=lambda: deque(maxlen=MAX_MOVES)
     )
     watchers: dict[str, list[int]] = field(default_factory=dict)
+    unsure: set[Key] = field(default_factory=set)
 
     @property
     def is_asked(self) -> bool:
@@ -40,7 +43,7 @@ class Watched:
 
     def was_member(self, pk: Key, at: Position) -> bool | None:
         """Did the instance meet the condition at an earlier position? None: not known."""
-        if self.members is None or at < self.known:
+        if self.members is None or at < self.known or pk in self.unsure:
             return None
         member = pk in self.members
         for position, moved, joined in reversed(self.moves):
@@ -125,9 +128,10 @@ class Index:
         """Follow a condition's members no longer: nobody knows them any more."""
         if watched.members is None or watched.number not in self._by_number:
             return
-        for pk in watched.members:
+        for pk in watched.members | watched.unsure:
             _discard(self._member_of, (watched.condition.model, pk), watched.number)
         watched.members = None
+        watched.unsure.clear()
         self._unlisted.setdefault(watched.condition.model, {})[watched.number] = watched
 
     def asked(self, model: str) -> list[Watched]:
@@ -197,7 +201,7 @@ class Index:
         if watched.members is None:
             _discard(self._unlisted, condition.model, watched.number)
         else:
-            for pk in watched.members:
+            for pk in watched.members | watched.unsure:
                 _discard(self._member_of, (condition.model, pk), watched.number)
 
     # What a change touches
@@ -231,7 +235,7 @@ class Index:
         )
 
     def members_of(self, model: str, pk: Key) -> list[Watched]:
-        """The listed conditions that the instance meets as far as is known."""
+        """The listed conditions that the instance meets, or may, as far as is known."""
         return list(self._member_of.get((model, pk), {}).values())
 
     def unlisted(self, model: str) -> list[Watched]:
@@ -274,10 +278,23 @@ class Index:
         begin, end = self._folds.get((model, pk), (at, at))
         return not begin < at < end
 
+    def doubt(self, watched: Watched, pk: Key) -> None:
+        """Note that nobody knows whether all watchers show an instance: its next change tells."""
+        if watched.members is not None and watched.number in self._by_number:
+            watched.unsure.add(pk)
+            self._member_of.setdefault((watched.condition.model, pk), {})[watched.number] = watched
+
+    def _be_sure(self, watched: Watched, pk: Key) -> None:
+        if watched.members is not None and pk in watched.unsure:
+            watched.unsure.discard(pk)
+            if pk not in watched.members:
+                _discard(self._member_of, (watched.condition.model, pk), watched.number)
+
     def move(self, watched: Watched, pk: Key, joined: bool, position: Position) -> None:
         """Note that an instance came to meet a condition, or stopped."""
         if watched.members is None or watched.number not in self._by_number:
             return
+        self._be_sure(watched, pk)
         if (pk in watched.members) == joined:
             return
         if len(watched.moves) == MAX_MOVES:

@@ -99,6 +99,14 @@ class Log:
         found.reverse()
         return found
 
+    def fading(self) -> Position:
+        """Who stands before this has seen a quarter of the history go by."""
+        by_age = self.at(self.now - self.seconds / 4)
+        quarter = self.size // 4
+        if 0 < quarter <= len(self._entries):
+            return max(by_age, self._entries[-quarter][0])
+        return by_age
+
     def has_gap(self, since: Position) -> bool:
         """Was anything lost after ``since``?"""
         return bool(self._gaps) and self._gaps[-1] > since

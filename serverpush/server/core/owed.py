@@ -90,7 +90,7 @@ class Owed:
             # A replayed change comes after a live one: it knows what the client had.
             self.before, self.doubt = other.before, other.doubt
         lower = other.step.floor < self.step.floor
-        if other.step.position >= self.step.position:
+        if not same_instance or other.step.position >= self.step.position:
             self.after = other.after
         self.step = self.step.join(other.step)
         if lower:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -105,6 +106,8 @@ class Registry:
     def __init__(self) -> None:
         self._connections: dict[str, Connection] = {}
         self._young: dict[str, Connection] = {}
+        # Where the log stood when each was last told where it stands, oldest first.
+        self._told: OrderedDict[str, Position] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -112,9 +115,23 @@ class Registry:
     def __iter__(self) -> Iterator[Connection]:
         return iter(self._connections.values())
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: Connection, head: Position) -> None:
+        """Register a connection; ``head`` is where the log stands."""
         self._connections[connection.id] = connection
         self._young[connection.id] = connection
+        self._told[connection.id] = head
+
+    def behind(self, place: Position, head: Position, most: int) -> list[Connection]:
+        """At most so many of those last told before ``place``; they count as told now."""
+        found: list[Connection] = []
+        while self._told and len(found) < most:
+            id, told = next(iter(self._told.items()))
+            if told >= place:
+                break
+            self._told[id] = head
+            self._told.move_to_end(id)
+            found.append(self._connections[id])
+        return found
 
     def may_show(self, at: float, now: float) -> list[Connection]:
         """The connections whose pages may have been rendered around a commit at ``at``.
@@ -134,6 +151,7 @@ class Registry:
     def pop(self, id: str) -> Connection | None:
         connection = self._connections.pop(id, None)
         self._young.pop(id, None)
+        self._told.pop(id, None)
         if connection is not None:
             connection.closed = True
         return connection

@@ -16,12 +16,16 @@ _Places = dict[tuple[Connection, int], Owed]
 
 @dataclass(slots=True)
 class Run:
-    """A rendering under way: whom it is for, where the log stood, whose request it is."""
+    """A rendering under way: whom it is for, where the log stood, whose request it is.
+
+    ``present`` is False where the instance stopped matching.
+    """
 
     key: RenderKey
     owed: list[Owed]
     started: Position
     lead: Connection
+    present: bool
 
 
 @dataclass(slots=True)
@@ -97,8 +101,8 @@ class Renderings:
             rendering.waiting(present).clear()
             if owed:
                 rendering.running = True
-                run = Run(key, owed, head, owed[0].connection)
-                return run, _job(run, present)
+                run = Run(key, owed, head, owed[0].connection, present)
+                return run, _job(run)
             self._tidy(key, rendering)
         return None
 
@@ -121,13 +125,13 @@ def _is_open(owed: Owed) -> bool:
     return not owed.connection.closed
 
 
-def _job(run: Run, present: bool) -> RenderJob:
+def _job(run: Run) -> RenderJob:
     name, model, serializer, data, _, _ = run.key
     return RenderJob(
         name=name,
         model=model,
         pk=run.owed[0].pk,
-        present=present,
+        present=run.present,
         serializer=serializer,
         data=data,
         page=run.lead.page,

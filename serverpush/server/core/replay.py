@@ -88,6 +88,7 @@ def _step(changes: Changes, since: Position) -> Step:
         at=min(change.at for _, change in changes),
         floor=since,
         position=changes[-1][0],
+        is_replayed=True,
     )
 
 

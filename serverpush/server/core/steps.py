@@ -14,7 +14,7 @@ class Step:
     ``first`` and ``at`` are the first one's action and when it was committed, in
     seconds since the epoch; ``floor`` is the position before it, and
     ``position`` the last one's. ``is_folded`` where there are several, and
-    nobody knows what was between them.
+    nobody knows what was between them; ``is_replayed`` where a client missed it.
     """
 
     first: ChangeAction
@@ -22,6 +22,7 @@ class Step:
     floor: Position
     position: Position
     is_folded: bool = False
+    is_replayed: bool = False
 
     def join(self, other: Step) -> Step:
         """Both together: a step that is replayed may be the earlier one."""
@@ -32,4 +33,5 @@ class Step:
             begin.floor,
             max(self.position, other.position),
             True,
+            self.is_replayed or other.is_replayed,
         )

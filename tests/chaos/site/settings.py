@@ -7,6 +7,3 @@ ROOT_URLCONF = "tests.chaos.site.urls"
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.chaos.site.apps.SiteConfig"]
 # The disk is not what is tested.
 DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF"
-# 10,000 writes, some of which report more than one change, with room for each page's
-# place in the log: a page to which nothing happens keeps the place of its last event.
-SERVERPUSH_HISTORY_SIZE = 20_000

@@ -8,7 +8,8 @@ import pytest
 
 from serverpush.jobs import MatchJob, MatchResult, RenderJob, RenderResult
 from serverpush.protocol import Change, Condition, Gap, ModelInfo, Position, Serializer, Visitor
-from serverpush.server.core.actions import Refresh, Report, Send
+from serverpush.server.core import dispatch
+from serverpush.server.core.actions import Ready, Refresh, Report, Send
 from serverpush.server.core.dispatch import Dispatch
 
 from .world import FIELDS, World, asking, where
@@ -502,3 +503,103 @@ def test_a_send_is_one_for_all_who_get_the_same(world):
     assert isinstance(send, Send)
     assert send.connections == ("a", "b", "c")
     assert job.serializer is FIELDS or job.serializer == FIELDS
+
+
+class TestQuietPages:
+    """A page for which nothing comes must not be left behind by the log."""
+
+    def test_it_is_told_where_it_stands_before_the_log_forgets(self, world):
+        world.connect("quiet", world.page(where(pk=1)))
+        assert world.dispatch.tick() == []
+        for _ in range(world.size // 4 + 1):
+            world.save(2)
+        assert world.dispatch.tick() == [Ready(("quiet",), world.log.head)]
+        assert world.dispatch.tick() == []
+
+    def test_by_age_as_well(self, world):
+        world.connect("quiet", world.page(where(pk=1)))
+        world.tick(world.log.seconds / 4 + 1)
+        world.save(2)
+        assert world.dispatch.tick() == [Ready(("quiet",), world.log.head)]
+
+    def test_and_comes_back_to_it_when_its_first_place_is_long_gone(self, world):
+        page = world.page(where(pk=1))
+        world.connect("quiet", page)
+        told = None
+        for _ in range(3 * world.size):
+            world.save(2)
+            for action in world.dispatch.tick():
+                told = action.position
+        world.dispatch.disconnect("quiet")
+        assert world.connect("quiet", page, since=told)
+        assert world.refreshes("quiet") == []
+
+    def test_not_while_something_is_coming(self, world):
+        world.connect("a", world.page(where(pk=1)))
+        world.save(1)
+        for _ in range(world.size // 4 + 1):
+            world.save(2)
+        assert world.dispatch.tick() == []
+
+    def test_not_beyond_a_change_of_which_nobody_knows_whom_it_affects(self, world):
+        world.connect("quiet", world.page(where(pk=1)))
+        world.connect("asks", world.page(asking(title="x")))
+        for _ in range(world.size // 4 + 1):
+            world.save(2)
+        before = world.log.head
+        (told,) = [each for each in world.dispatch.tick() if "quiet" in each.connections]
+        assert told.position < before
+
+
+class TestTooMuch:
+    """A page that has too much coming is cheaper to load again, and memory has an end."""
+
+    @pytest.fixture(autouse=True)
+    def few(self, monkeypatch):
+        monkeypatch.setattr(dispatch, "MAX_OWED", 10)
+        monkeypatch.setattr(dispatch, "LEAST_OWED", 5)
+
+    def test_it_is_told_to_refresh_and_the_others_are_not(self, world):
+        world.connect("all", world.page(where()))
+        world.connect("one", world.page(where(pk=3)))
+        for pk in range(1, 8):
+            world.save(pk)
+        assert world.dispatch.tick() == [Refresh(("all",), "history")]
+        assert world.dispatch.tick() == []
+        world.work()
+        assert world.events("all") == []
+        assert world.events("one") == [("added", 3, {"pk": 3})]
+
+    def test_what_one_instance_has_coming_is_one_thing_however_often_it_changes(self, world):
+        world.connect("all", world.page(where()))
+        for _ in range(50):
+            world.save(1)
+        assert world.dispatch.tick() == []
+
+    def test_what_was_sent_counts_no_longer(self, world):
+        world.connect("all", world.page(where()))
+        for pk in range(1, 50):
+            world.save(pk)
+            world.work()
+        assert world.dispatch.tick() == []
+        assert len(world.events("all")) == 49
+
+    def test_one_that_comes_back_to_too_much(self, world):
+        page = world.page(where())
+        world.connect("all", page)
+        world.dispatch.disconnect("all")
+        for pk in range(1, 20):
+            world.save(pk)
+        assert not world.connect("all", page)
+        assert world.refreshes("all") == ["history"]
+        world.work()
+        assert world.events("all") == []
+
+
+def test_a_stand_in_with_a_key_that_its_model_can_not_have_ends_there(world):
+    world.rows = {1: {"pk": 1}}
+    world.connect("a", world.page(where(pk=1)))
+    world.renders["book"] = RenderResult("gone")
+    world.delete(1)
+    world.work()
+    assert world.refreshes("a") == ["error"]

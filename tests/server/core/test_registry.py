@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from serverpush.protocol import Page, Position, Visitor
 from serverpush.server.core.registry import YOUNG_SECONDS, Connection, Floors, Registry
 
+HEAD = Position(1, 1, "e")
+
 
 def position(number):
     return Position(number, 0, "e")
@@ -41,13 +43,13 @@ def connection(id, recorded):
 def test_only_pages_rendered_around_a_commit_may_show_it():
     registry = Registry()
     for id, recorded in (("older", 99.0), ("around", 100.5)):
-        registry.add(connection(id, recorded))
+        registry.add(connection(id, recorded), HEAD)
     assert [each.id for each in registry.may_show(100.0, 100.6)] == ["around"]
 
 
 def test_for_a_commit_that_is_reported_late_all_pages_are_looked_at():
     registry = Registry()
-    registry.add(connection("a", 100.0))
+    registry.add(connection("a", 100.0), HEAD)
     now = 100.0 + 3 * YOUNG_SECONDS
     assert registry.may_show(now, now) == []
     assert [each.id for each in registry.may_show(99.0, now)] == ["a"]
@@ -56,7 +58,7 @@ def test_for_a_commit_that_is_reported_late_all_pages_are_looked_at():
 def test_what_is_gone_is_not_kept():
     registry = Registry()
     gone = connection("a", 100.0)
-    registry.add(gone)
+    registry.add(gone, HEAD)
     assert registry.pop("a") is gone
     assert gone.closed
     assert registry.may_show(99.0, 100.0) == []

@@ -1,0 +1,60 @@
+"""The database's answer may be ahead of the log: a change that it holds is yet to be reported."""
+
+from __future__ import annotations
+
+import pytest
+
+from serverpush.protocol import Position
+from serverpush.server.core.dispatch import Dispatch
+
+from .world import MODELS, World, asking, where
+
+BOOK = {"pk": 8, "shelf": "a"}
+
+
+@pytest.fixture(params=[where, asking])
+def condition(request):
+    return request.param(shelf="a")
+
+
+def safe(world, id):
+    return Position.parse(world.sent[id][-1].meta["safe"])
+
+
+def test_a_client_that_comes_back_before_the_change_is_reported(condition):
+    world = World({8: dict(BOOK)})
+    page = world.page(condition)
+    world.connect("ada", page)
+    world.save(8, title="known")
+    world.work()
+    since = safe(world, "ada")
+    # A graceful restart: the log is kept, the index is not.
+    world.dispatch = Dispatch(world.log, MODELS, margin=0)
+    world.sent.clear()
+    world.rows[8] = {**BOOK, "shelf": "b"}
+    committed = world.clock
+    world.tick()
+    world.connect("ada", page, since)
+    world.work()
+    world.report(8, "changed", committed)
+    world.work()
+    assert world.events("ada") == [("removed", 8, {"pk": 8})]
+
+
+def test_others_hear_of_what_was_found_for_one_who_came_back(condition):
+    world = World({8: dict(BOOK)})
+    page = world.page(condition)
+    world.connect("ada", page)
+    world.work()
+    since = world.log.head
+    world.save(8, title="known")
+    world.work()
+    world.rows[8] = {**BOOK, "shelf": "b"}
+    committed = world.clock
+    world.tick()
+    world.connect("grace", page, since)
+    world.work()
+    world.report(8, "changed", committed)
+    world.work()
+    assert world.events("ada")[-1] == ("removed", 8, {"pk": 8})
+    assert world.events("grace")[-1] == ("removed", 8, {"pk": 8})
