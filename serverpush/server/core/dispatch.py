@@ -6,13 +6,13 @@ processes and the clock.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
 from serverpush.jobs import MatchJob, MatchResult, RenderJob, RenderResult
 from serverpush.protocol import Change, Dependency, Gap, Key, ModelInfo, Page, Position, Visitor
-from serverpush.server.core.actions import Action, Ready, Refresh, Report, Send
+from serverpush.server.core.actions import Action, Ready, Refresh, Report
 from serverpush.server.core.index import Index, Watched
 from serverpush.server.core.log import Log
 from serverpush.server.core.matchings import Asked, Live, Matchings, Missed
@@ -20,6 +20,7 @@ from serverpush.server.core.owed import Owed
 from serverpush.server.core.registry import Connection, Floors, Registry
 from serverpush.server.core.renderings import Renderings, Run
 from serverpush.server.core.replay import missed_changes, replay
+from serverpush.server.core.sends import sends
 from serverpush.server.core.steps import Step
 
 Ticket = Asked | Run
@@ -101,7 +102,7 @@ class Dispatch:
         if changed is None:
             return False, [Refresh((id,), "history")]
         self._bring(connection, range(len(connection.watched)), changed, since, returns)
-        if self._has_too_much(connection):
+        if len(connection.floors) > self._most_owed():
             self.disconnect(id)
             return False, [Refresh((id,), "history")]
         return not connection.floors, []
@@ -304,19 +305,21 @@ class Dispatch:
         self, watched: Watched, pk: Key, step: Step, before: bool | None, after: bool
     ) -> None:
         overdue = []
+        most = self._most_owed()
         for id, places in watched.watchers.items():
             connection = self.registry.get(id)
             if connection is not None:
                 for place in places:
                     self._renderings.owe(Owed.at(connection, place, pk, step, before, after))
-                if self._has_too_much(connection):
+                if len(connection.floors) > most:
                     overdue.append(id)
         for id in overdue:
             self._overdue.append(id)
             self.disconnect(id)
 
-    def _has_too_much(self, connection: Connection) -> bool:
-        return len(connection.floors) > max(LEAST_OWED, MAX_OWED // len(self.registry))
+    def _most_owed(self) -> int:
+        """How many updates one connection may have coming."""
+        return max(LEAST_OWED, MAX_OWED // max(1, len(self.registry)))
 
     # Results
 
@@ -337,33 +340,9 @@ class Dispatch:
             report = Report(result.error or f"{run.key[1]} {run.owed[0].pk} has no such key")
             return [report, *([Refresh(tuple(told), "error")] if told else [])]
         pages, overdue = self._replace(owed, result.page, run.started)
-        actions = list(self._sends(owed, result.payload, pages))
-        return [*actions, Refresh(tuple(overdue), "history")] if overdue else actions
-
-    def _sends(
-        self, owed: Iterable[Owed], payload: str, pages: dict[str, Page]
-    ) -> Iterator[Action]:
-        """One send for all connections that get exactly the same."""
         unsettled = self._unsettled.lowest() or self.log.head
-        alike: dict[tuple[Any, ...], list[Owed]] = {}
-        for each in owed:
-            connection = each.connection
-            safe = min(connection.floors.lowest() or unsettled, unsettled)
-            page = pages.get(connection.id)
-            same = (each.action, each.step.position, each.suffix, safe, page)
-            alike.setdefault(same, []).append(each)
-        for (action, position, suffix, safe, page), those in alike.items():
-            first = those[0]
-            meta = {
-                "id": f"{position}{suffix}",
-                "safe": str(safe),
-                "model": first.dependency.condition.model,
-                "pk": first.pk,
-                "action": action,
-            }
-            ids = tuple(each.connection.id for each in those)
-            at = None if first.step.is_replayed else first.step.at
-            yield Send(ids, first.dependency.name, payload, meta, at, page)
+        actions: list[Action] = list(sends(owed, result.payload, pages, unsettled))
+        return [*actions, Refresh(tuple(overdue), "history")] if overdue else actions
 
     def _refused(self, owed: list[Owed], lead: Connection) -> list[Action]:
         """Tell who was refused; where others shared the rendering, ask for one of them."""

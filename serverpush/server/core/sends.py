@@ -1,0 +1,41 @@
+"""Sends: one rendering's result, addressed to all that it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from serverpush.protocol import Page, Position
+from serverpush.server.core.actions import Send
+from serverpush.server.core.owed import Owed
+
+
+def sends(
+    owed: Iterable[Owed], payload: str, pages: Mapping[str, Page], unsettled: Position
+) -> Iterator[Send]:
+    """One send for all connections that get exactly the same.
+
+    Arguments:
+        owed: what the payload is for; each is released already.
+        pages: by connection, those whose dependencies were replaced.
+        unsettled: the position up to which it is known whom each change affects.
+    """
+    alike: dict[tuple[Any, ...], list[Owed]] = {}
+    for each in owed:
+        connection = each.connection
+        safe = min(connection.floors.lowest() or unsettled, unsettled)
+        page = pages.get(connection.id)
+        same = (each.action, each.step.position, each.suffix, safe, page)
+        alike.setdefault(same, []).append(each)
+    for (action, position, suffix, safe, page), those in alike.items():
+        first = those[0]
+        meta = {
+            "id": f"{position}{suffix}",
+            "safe": str(safe),
+            "model": first.dependency.condition.model,
+            "pk": first.pk,
+            "action": action,
+        }
+        ids = tuple(each.connection.id for each in those)
+        at = None if first.step.is_replayed else first.step.at
+        yield Send(ids, first.dependency.name, payload, meta, at, page)
