@@ -25,7 +25,7 @@ from serverpush.server.emitter import Emitter
 from serverpush.server.notifier import Notifier
 from serverpush.server.renderers import Pool
 from serverpush.server.telemetry import Telemetry
-from serverpush.server.transport import Client, Handshake, Limits, Refused, Transport, loop
+from serverpush.server.transport import Client, Handshake, Limits, Transport, loop
 
 logger = logging.getLogger("serverpush.server")
 
@@ -159,6 +159,7 @@ class PushServer:
             on_joined=self._joined,
             on_event=lambda client, name, args: {"error": f"there is no event {name[:64]!r}"},
             on_disconnect=self._disconnected,
+            on_refused=self._refused,
             logger=logger,
         )
         self._emitter = Emitter(
@@ -198,11 +199,10 @@ class PushServer:
         return allowed
 
     def _connect(self, client: Client, auth: dict[str, Any] | None) -> None:
-        try:
-            client.data = self._admissions.admit(client, auth or {})
-        except Refused as error:
-            self.telemetry.refused(error.code, peer(client.handshake))
-            raise
+        client.data = self._admissions.admit(client, auth or {})
+
+    def _refused(self, client: Client, code: str) -> None:
+        self.telemetry.refused(code, peer(client.handshake))
 
     def _joined(self, client: Client) -> None:
         admission: Admission = client.data

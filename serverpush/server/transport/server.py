@@ -38,10 +38,11 @@ class Transport:
         on_joined: Callable[[Client], None],
         on_event: Callable[[Client, str, list[Any]], Json],
         on_disconnect: Callable[[Client, Reason], None],
+        on_refused: Callable[[Client, str], None],
         logger: logging.Logger,
         fallback: WSGIApp | None = None,
     ) -> None:
-        """The four ``on_…`` are called one after another for each client, in a green thread of
+        """The ``on_…`` but the last are called one after another for each client, in a green thread of
         its own, and may wait; nothing is called after ``on_disconnect``.
 
         Arguments:
@@ -51,6 +52,7 @@ class Transport:
             on_event: gets an event's name and arguments; returns the acknowledgement's value.
             on_disconnect: once for each client that ``on_joined`` was called for, with one of
                 ``reasons.REASONS``.
+            on_refused: gets each client that is turned away, and the code; may not wait.
             fallback: the WSGI application for all other paths; None: 404.
         """
         self.limits = limits
@@ -62,6 +64,7 @@ class Transport:
         self.stopped = False
         self._on_connect, self._on_joined = on_connect, on_joined
         self._on_event, self._on_disconnect = on_event, on_disconnect
+        self._on_refused = on_refused
         self._fallback = fallback
         self._clients: dict[str, Client] = {}
         self.clients: Mapping[str, Client] = MappingProxyType(self._clients)
@@ -163,9 +166,9 @@ class Transport:
             raise BadPacket("a second CONNECT")
         socket.asked = True
         if auth is not None and not isinstance(auth, dict):
-            socket.refuse(frames.refusal("bad_token", "auth has to be an object"))
+            self._refuse(socket, "bad_token", "auth has to be an object")
         elif len(self._admitted) >= self.limits.max_connections:
-            socket.refuse(frames.refusal("too_many_connections", "too many connections"))
+            self._refuse(socket, "too_many_connections", "too many connections")
         else:
             self._admitted.add(socket)
             socket.set_join_alarm(None)
@@ -188,6 +191,11 @@ class Transport:
         if self._clients.pop(client.id, None) is not None:
             socket.work(self._on_disconnect, client, reason)
 
+    def _refuse(self, socket: Connection, code: str, message: str) -> None:
+        self._admitted.discard(socket)
+        socket.refuse(frames.refusal(code, message))
+        self._on_refused(socket.client, code)
+
     # in a client's own green thread
 
     def _join(self, socket: Connection, auth: dict[str, Any] | None) -> None:
@@ -195,13 +203,11 @@ class Transport:
         try:
             self._on_connect(client, auth)
         except Refused as error:
-            self._admitted.discard(socket)
-            socket.refuse(frames.refusal(error.code, error.message))
+            self._refuse(socket, error.code, error.message)
             return
         except loop.FAILURES:
-            self._admitted.discard(socket)
             self.notices.say("on_connect failed", level=logging.ERROR, exc=True)
-            socket.refuse(frames.refusal("server_error", "the server failed"))
+            self._refuse(socket, "server_error", "the server failed")
             return
         if socket.closing:
             return

@@ -57,6 +57,9 @@ class Handlers:
         self.note("event", client, name, args)
         return self.event(client, name, args)
 
+    def on_refused(self, client: Client, code: str) -> None:
+        self.note("refused", client, code)
+
     def on_disconnect(self, client: Client, reason: str) -> None:
         self.note("disconnect", client, reason)
         self.disconnect(client, reason)
@@ -101,6 +104,7 @@ class Running:
             on_joined=handlers.on_joined,
             on_event=handlers.on_event,
             on_disconnect=handlers.on_disconnect,
+            on_refused=handlers.on_refused,
             fallback=self._fallback,
             logger=self.logger,
         )

@@ -233,7 +233,8 @@ def test_auth_has_to_be_an_object(server, auth):
     answer = ws.packet()
     assert answer.startswith("44")
     assert json.loads(answer[2:])["data"]["code"] == "bad_token"
-    assert server.handlers.calls == []
+    ((_, _, code),) = server.handlers.calls
+    assert code == "bad_token"
 
 
 def test_an_acknowledgement_that_is_no_json(server):

@@ -216,6 +216,8 @@ def test_no_more_than_may_join(start):
     ws = server.websocket(join=False)
     ws.ws.send("40")
     assert json.loads(ws.packet()[2:])["data"]["code"] == "too_many_connections"
+    ((_, _, code),) = server.handlers.wait("refused")
+    assert code == "too_many_connections"
     first.ws.close()
     server.handlers.wait("disconnect")
     server.websocket()
