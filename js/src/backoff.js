@@ -26,36 +26,48 @@ export class Backoff {
 }
 
 /**
- * Lets a few runs a minute through; more are a loop, whose waits double each time
- * until there has been quiet for more than twice the last one.
+ * Where a series of runs stands.
+ * @typedef {object} Series
+ * @property {number} count runs so far
+ * @property {number} last when the last of them is made, in milliseconds since the epoch
+ * @property {number} wait how long that one had to wait, in milliseconds
+ */
+
+/**
+ * Lets the first runs of a series through; more are a loop, whose waits double each time.
+ * A series ends with quiet: a window, and twice the last wait.
  */
 export class Throttle {
-  #times = [];
-  #last = -Infinity;
-  #wait = 0;
+  #series = null;
 
   /**
    * @param {object} [options]
-   * @param {number} [options.limit] runs a window
-   * @param {number} [options.window] milliseconds
+   * @param {number} [options.limit] runs of a series that don't wait
+   * @param {number} [options.window] milliseconds; runs that are further apart are no series
    * @param {number} [options.max] longest wait, in milliseconds
+   * @param {{load: () => Series|null, save: (series: Series) => void}} [options.memory] outlives the page
    */
-  constructor({ limit = 5, window = 60_000, max = 900_000 } = {}) {
-    Object.assign(this, { limit, window, max });
+  constructor({ limit = 5, window = 60_000, max = 900_000, memory } = {}) {
+    Object.assign(this, { limit, window, max, memory });
   }
 
   /**
    * Count a run that is about to be made.
-   * @param {number} now milliseconds
+   * @param {number} now milliseconds since the epoch
    * @returns {number} how long it has to wait, in milliseconds
    */
   next(now) {
-    if (now - this.#last > this.window + 2 * this.#wait) this.#wait = 0;
-    this.#times = this.#times.filter((time) => now - time < this.window);
-    const loops = this.#wait > 0 || this.#times.length >= this.limit;
-    if (loops) this.#wait = Math.min(Math.max(this.window, 2 * this.#wait), this.max);
-    this.#last = now + this.#wait;
-    this.#times.push(this.#last);
-    return this.#wait;
+    this.#series ??= this.memory?.load();
+    const { count, wait } = this.#goesOn(now) ? this.#series : { count: 0, wait: 0 };
+    const held = count < this.limit ? 0 : Math.min(Math.max(this.window, 2 * wait), this.max);
+    this.#series = { count: count + 1, last: now + held, wait: held };
+    this.memory?.save(this.#series);
+    return held;
+  }
+
+  // A clock that is set back is no reason to go on either.
+  #goesOn(now) {
+    if (!this.#series) return false;
+    return Math.abs(now - this.#series.last) <= this.window + 2 * this.#series.wait;
   }
 }

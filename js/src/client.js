@@ -1,7 +1,7 @@
 import { Connection } from "./connection.js";
 import { Events } from "./events.js";
 import { Lifecycle } from "./lifecycle.js";
-import { readPage, sameRendering, serverAddress } from "./page.js";
+import { readPage, samePage, sameRendering, serverAddress } from "./page.js";
 import { Refresher } from "./refresh.js";
 import { Replay } from "./replay.js";
 import { parse, swapDocument } from "./swap.js";
@@ -57,7 +57,7 @@ export class Client {
     }
     this.#running = true;
     this.lifecycle.start();
-    if (this.#page && sameRendering(page, this.#page)) this.#connect();
+    if (this.#page && samePage(page, this.#page)) this.#connect();
     else this.#adopt(page);
     return true;
   }
@@ -139,24 +139,23 @@ export class Client {
 
   #refreshed(html) {
     try {
-      this.#replace(parse(html));
+      return this.#replace(parse(html));
     } catch (error) {
       console.error("serverpush: can't swap the page in, loading it instead:", error);
       this.#disconnect("refresh");
       this.navigate(window.location.href.split("#")[0]);
+      return true;
     }
   }
 
   #replace(parsed) {
     const page = readPage(parsed, window.location);
-    if (page && this.#page && sameRendering(page, this.#page)) {
-      console.warn("serverpush: a cache answered with the page that is already shown; it is not swapped in");
-      return;
-    }
+    if (page && this.#page && sameRendering(page, this.#page)) return false;
     this.#disconnect("refresh");
     swapDocument(parsed);
     if (page) this.#adopt(page);
     else this.#page = null;
+    return true;
   }
 
   #changed(state, reason) {

@@ -49,14 +49,26 @@ function readMark(document, location) {
 }
 
 /**
- * Whether two readings come from the same rendering, as when a cache answered.
+ * Whether two readings are of one page, which may go on where it was.
+ * @param {Page} a
+ * @param {Page} b
+ * @returns {boolean}
+ */
+export function samePage(a, b) {
+  if (a.token || b.token) return a.token === b.token;
+  return a.url === b.url && a.query === b.query && a.since === b.since;
+}
+
+/**
+ * Whether two readings are certainly of one rendering, as when a cache answered. A mark
+ * without a time says nothing.
  * @param {Page} a
  * @param {Page} b
  * @returns {boolean}
  */
 export function sameRendering(a, b) {
-  if (a.token || b.token) return a.token === b.token;
-  return a.url === b.url && a.query === b.query && a.since === b.since;
+  const isSame = (name) => a[name] !== undefined && a[name] === b[name];
+  return isSame("token") || isSame("since");
 }
 
 /**

@@ -1,4 +1,5 @@
 import { Backoff, Throttle } from "./backoff.js";
+import { Memory } from "./memory.js";
 
 const JITTER = 3_000;
 
@@ -9,7 +10,7 @@ export class Refresher {
 
   /**
    * @param {object} options
-   * @param {(html: string) => void} options.onPage the page has come
+   * @param {(html: string) => boolean} options.onPage the page has come; answers whether it is a new one
    * @param {(url: string) => void} options.onMoved it is elsewhere now: at a login page, say
    * @param {(failing: boolean) => void} options.onFailing whether the page can't be had for now
    * @param {number} [options.jitter] milliseconds over which refreshes are spread
@@ -20,7 +21,7 @@ export class Refresher {
   constructor({ onPage, onMoved, onFailing, jitter = JITTER, backoff, throttle, random = Math.random }) {
     Object.assign(this, { onPage, onMoved, onFailing, jitter, random });
     this.backoff = backoff ?? new Backoff({ min: 2_000, max: 300_000 });
-    this.throttle = throttle ?? new Throttle();
+    this.throttle = throttle ?? new Throttle({ memory: new Memory(window) });
   }
 
   /**
@@ -29,13 +30,13 @@ export class Refresher {
    */
   request(within = 0) {
     if (this.#timer !== null || this.#fetching !== null) return;
-    this.#schedule(Math.max(this.jitter, 1_000 * within) * this.random());
+    this.#hold(Math.max(this.jitter, 1_000 * within) * this.random());
   }
 
   /** Ask for one at once; what is being fetched may be from before the reason for this one. */
   requestNow() {
     this.stop();
-    this.#schedule(0);
+    this.#hold(0);
   }
 
   stop() {
@@ -45,10 +46,14 @@ export class Refresher {
     this.#fetching = null;
   }
 
-  #schedule(wait) {
+  #hold(wait) {
     const held = this.throttle.next(Date.now());
     if (held) this.onFailing(true);
-    this.#timer = setTimeout(() => this.#run(), wait + held);
+    this.#schedule(wait + held);
+  }
+
+  #schedule(wait) {
+    this.#timer = setTimeout(() => this.#run(), wait);
   }
 
   async #run() {
@@ -57,16 +62,22 @@ export class Refresher {
     const outcome = await fetchPage(fetching.signal);
     if (fetching.signal.aborted) return;
     this.#fetching = null;
-    if (outcome.failed) {
-      console.warn(`serverpush: can't refresh the page: ${outcome.failed}`);
+    const failed = outcome.failed ?? this.#handOver(outcome);
+    if (failed) {
+      console.warn(`serverpush: can't refresh the page: ${failed}`);
       this.onFailing(true);
       this.#schedule(this.backoff.next());
-      return;
+    } else {
+      this.backoff.reset();
+      this.onFailing(false);
     }
-    this.backoff.reset();
-    this.onFailing(false);
-    if (outcome.moved) this.onMoved(outcome.moved);
-    else this.onPage(outcome.html);
+  }
+
+  /** Why what has come is of no use, if so. */
+  #handOver({ moved, html }) {
+    if (moved) this.onMoved(moved);
+    else if (!this.onPage(html)) return "a cache answers with the page that is already shown";
+    return null;
   }
 }
 

@@ -35,6 +35,7 @@ function html(response, text) {
 
 beforeEach(() => {
   installFetch();
+  sessionStorage.clear();
   requests = [];
   navigated = [];
   served = (response) => html(response, pageHTML({ token: "token-2", since: "200", body: "<p>fresh</p>" }));
@@ -254,16 +255,40 @@ describe("refresh", () => {
     expect([reasons, requests, site.auths[1].since]).toEqual([["history"], [], "a-1"]);
   });
 
-  test("to a page from a cache changes nothing and isn't repeated", async () => {
+  test.each([
+    ["token", pageHTML({ since: "200", body: "<p>from the cache</p>" })],
+    ["time", pageHTML({ token: "token-2", body: "<p>from the cache</p>" })],
+  ])("to a page from a cache, of the same %s, shows as offline until another comes", async (_, cached) => {
     const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
-    served = (response) => html(response, pageHTML({ body: "<p>from the cache</p>" }));
+    served = (response) => html(response, cached);
     await visit(pageHTML({ body: "<p>shown</p>" }));
     startClient();
     await connected();
-    site.sockets[0].emit("serverpush:refresh", {});
-    await until(() => warn.mock.calls.length);
-    expect([document.querySelector("p").textContent, client.state]).toEqual(["shown", "connected"]);
-    expect([requests.length, site.auths.length]).toEqual([1, 1]);
+    client.refresher.backoff.min = 5;
+    site.sockets[0].emit("serverpush:refresh", { reason: "gap" });
+    await until(() => requests.length === 3);
+    expect([document.querySelector("p").textContent, attribute()]).toEqual(["shown", "offline"]);
+    expect([warn.mock.calls.length >= 2, site.auths.length]).toEqual([true, 1]);
+    served = (response) => html(response, pageHTML({ token: "token-3", since: "300", body: "<p>fresh</p>" }));
+    await connected();
+    expect([document.querySelector("p").textContent, site.auths.at(-1).page]).toEqual(["fresh", "token-3"]);
+  });
+
+  test("to a page of the same mark is tried again, of a mark without a time isn't", async () => {
+    vi.spyOn(console, "warn").mockImplementation(() => {});
+    const mark = (time, text) => `<body><div id='generated_timestamp'>${time}</div><p>${text}</p></body>`;
+    served = (response) => html(response, requests.length < 3 ? mark(55.5, "from the cache") : mark("", requests.length));
+    await visit(mark(55.5, "shown"));
+    client = new Client({ dataset: { server: "" }, refresher: { jitter: 0 } });
+    client.start();
+    await connected();
+    client.refresher.backoff.min = 5;
+    for (const [number, count] of ["3", "4"].entries()) {
+      site.sockets[number].emit("serverpush:refresh", { reason: "history" });
+      await until(() => document.querySelector("p").textContent === count);
+      await connected();
+    }
+    expect(requests.length).toBe(4);
   });
 
   test("to a page without updates ends the connection", async () => {
@@ -292,6 +317,22 @@ describe("refresh", () => {
     expect(navigated).toEqual([`${site.origin}/login/`]);
   });
 
+  test("that leads elsewhere and back again and again is slowed down", async () => {
+    served = (response, { url }) => {
+      if (url.startsWith("/login/")) html(response, "login");
+      else response.writeHead(302, { Location: "/login/" }).end();
+    };
+    await visit(pageHTML());
+    for (let count = 1; count <= 6; count += 1) {
+      client?.stop();
+      startClient();
+      await connected();
+      site.sockets.at(-1).emit("serverpush:refresh", {});
+      await until(() => navigated.length === count || attribute() === "offline");
+    }
+    expect([navigated.length, attribute()]).toEqual([5, "offline"]);
+  });
+
   test("that fails shows as offline until it works", async () => {
     vi.spyOn(console, "warn").mockImplementation(() => {});
     served = (response) => response.writeHead(500).end();
@@ -301,7 +342,7 @@ describe("refresh", () => {
     client.refresher.backoff.min = 5;
     site.sockets[0].emit("serverpush:refresh", {});
     await until(() => attribute() === "offline");
-    served = (response) => html(response, pageHTML({ token: "token-2" }));
+    served = (response) => html(response, pageHTML({ token: "token-2", since: "200" }));
     await connected();
     expect(site.auths.at(-1).page).toBe("token-2");
   });
@@ -377,20 +418,23 @@ describe("a refused connection", () => {
     expect([reasons, requests.length, site.auths.map((auth) => auth.page)]).toEqual([[code], 1, ["token-1", "token-2"]]);
   });
 
-  test("whose page comes from a cache stays offline, without a loop", async () => {
-    const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
-    served = (response) => html(response, pageHTML());
-    await visit(pageHTML(), { admit: () => "token_expired" });
+  test("whose page comes from a cache stays offline, and asks for another", async () => {
+    vi.spyOn(console, "warn").mockImplementation(() => {});
+    served = (response) => html(response, requests.length < 3 ? pageHTML() : pageHTML({ token: "token-2", since: "200" }));
+    await visit(pageHTML(), { admit: ({ page }) => (page === "token-1" ? "token_expired" : null) });
     startClient();
-    await until(() => warn.mock.calls.length);
-    expect([attribute(), requests.length, site.auths.length]).toEqual(["offline", 1, 1]);
+    client.refresher.backoff.min = 5;
+    await until(() => requests.length === 2);
+    expect([attribute(), site.auths.length]).toEqual(["offline", 1]);
+    await connected();
+    expect(site.auths[1].page).toBe("token-2");
   });
 
   test("again and again refreshes five times, then waits", async () => {
     let count = 1;
     served = (response) => {
       count += 1;
-      html(response, pageHTML({ token: `token-${count}` }));
+      html(response, pageHTML({ token: `token-${count}`, since: `${count}` }));
     };
     await visit(pageHTML(), { admit: () => "session_mismatch" });
     startClient();

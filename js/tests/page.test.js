@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 
-import { readPage, sameRendering, serverAddress } from "../src/page.js";
+import { readPage, samePage, sameRendering, serverAddress } from "../src/page.js";
 import { pageHTML, show } from "./helpers.js";
 
 const HERE = "http://shop.example:8000/list/?page=2#top";
@@ -56,7 +56,18 @@ test.each([
   [{ url: "/", query: "", since: "1" }, { url: "/", query: "", since: "1" }, true],
   [{ url: "/", query: "", since: "1" }, { url: "/", query: "", since: "2" }, false],
   [{ url: "/", query: "", since: "1" }, { token: "a", since: "1" }, false],
-])("%j and %j are the same rendering: %s", (a, b, same) => {
+])("%j and %j are the same page: %s", (a, b, same) => {
+  expect(samePage(a, b)).toBe(same);
+});
+
+test.each([
+  [{ token: "a", since: 1 }, { token: "a", since: 2 }, true],
+  [{ token: "a", since: 1 }, { token: "b", since: 1 }, true],
+  [{ token: "a" }, { token: "b" }, false],
+  [{ url: "/", query: "", since: "1" }, { url: "/", query: "?a", since: "1" }, true],
+  [{ url: "/", query: "", since: "1" }, { url: "/", query: "", since: "2" }, false],
+  [{ url: "/", query: "", since: undefined }, { url: "/", query: "", since: undefined }, false],
+])("%j and %j are certainly one rendering: %s", (a, b, same) => {
   expect(sameRendering(a, b)).toBe(same);
 });
 

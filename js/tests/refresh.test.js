@@ -12,6 +12,7 @@ let requests;
 let answer;
 let refresher;
 let seen;
+let shown;
 
 function html(response, body = "<p>new</p>", status = 200) {
   response.writeHead(status, { "Content-Type": "text/html; charset=utf-8" }).end(body);
@@ -23,11 +24,15 @@ function redirect(response, location) {
 
 function create(options) {
   refresher = new Refresher({
-    onPage: (text) => seen.push(`page ${text}`),
+    onPage: (text) => {
+      seen.push(`page ${text}`);
+      return text !== shown;
+    },
     onMoved: (url) => seen.push(`moved ${url.replace(origin, "")}`),
     onFailing: (failing) => seen.push(`failing ${failing}`),
     jitter: 0,
     backoff: new Backoff({ min: 5, max: 20 }),
+    throttle: new Throttle(),
     ...options,
   });
 }
@@ -45,6 +50,7 @@ function waitOf(run) {
 beforeEach(async () => {
   requests = [];
   seen = [];
+  shown = null;
   answer = (response) => html(response);
   server = createServer((request, response) => {
     requests.push(request);
@@ -67,7 +73,7 @@ afterEach(async () => {
 test("fetches what a browser would get, past its cache", async () => {
   refresher.request();
   await until(() => seen.length === 2);
-  expect(seen).toEqual(["failing false", "page <p>new</p>"]);
+  expect(seen).toEqual(["page <p>new</p>", "failing false"]);
   const [{ url, method, headers }] = requests;
   expect([url, method, headers["cache-control"]]).toEqual(["/list/?page=2", "GET", "no-cache"]);
   expect(headers.accept).toMatch(/^text\/html,/);
@@ -108,7 +114,7 @@ test("an urgent one fetches anew, the other answer is dropped", async () => {
   html(waiting[0], "<p>old</p>");
   html(waiting[1], "<p>new</p>");
   await until(() => seen.length === 2);
-  expect(seen).toEqual(["failing false", "page <p>new</p>"]);
+  expect(seen).toEqual(["page <p>new</p>", "failing false"]);
 });
 
 test("is spread over as long as the server says, where many are told", () => {
@@ -151,21 +157,21 @@ describe("a redirect", () => {
     answer = (response, { url }) => (url.startsWith("/login/") ? html(response) : redirect(response, "/login/?next=/list/"));
     refresher.request();
     await until(() => seen.length === 2);
-    expect(seen).toEqual(["failing false", "moved /login/?next=/list/"]);
+    expect(seen).toEqual(["moved /login/?next=/list/", "failing false"]);
   });
 
   test("back to the page itself is the page", async () => {
     answer = (response) => (requests.length === 1 ? redirect(response, "/list/?page=2") : html(response));
     refresher.request();
     await until(() => seen.length === 2);
-    expect(seen[1]).toBe("page <p>new</p>");
+    expect(seen[0]).toBe("page <p>new</p>");
   });
 
   test("that can't be followed from here is left to the browser", async () => {
     answer = (response) => redirect(response, "http://127.0.0.1:9/login/");
     refresher.request();
     await until(() => seen.length === 2);
-    expect(seen).toEqual(["failing false", "moved /list/?page=2"]);
+    expect(seen).toEqual(["moved /list/?page=2", "failing false"]);
   });
 });
 
@@ -183,8 +189,28 @@ describe("a failure", () => {
     };
     refresher.request();
     await until(() => seen.length === 3);
-    expect(seen).toEqual(["failing true", "failing false", "page <p>new</p>"]);
+    expect(seen).toEqual(["failing true", "page <p>new</p>", "failing false"]);
     expect(console.warn.mock.calls[0][0]).toContain(reason);
+  });
+
+  test("is one that brings what is already shown", async () => {
+    shown = "<p>old</p>";
+    answer = (response) => html(response, requests.length < 3 ? shown : undefined);
+    refresher.request();
+    await until(() => seen.at(-1) === "failing false");
+    const stale = ["page <p>old</p>", "failing true"];
+    expect(seen).toEqual([...stale, ...stale, "page <p>new</p>", "failing false"]);
+    expect(console.warn.mock.calls[0][0]).toContain("a cache");
+  });
+
+  test("that lasts waits by its backoff alone", async () => {
+    answer = (response) => html(response, "", requests.length < 9 ? 503 : 200);
+    const throttle = new Throttle();
+    const next = vi.spyOn(throttle, "next");
+    create({ throttle });
+    refresher.request();
+    await until(() => seen.at(-1) === "failing false");
+    expect([requests.length, next.mock.calls.length]).toEqual([9, 1]);
   });
 
   test("waits longer each time, until it is over", async () => {
@@ -193,7 +219,7 @@ describe("a failure", () => {
     const [next, reset] = [vi.spyOn(backoff, "next"), vi.spyOn(backoff, "reset")];
     create({ backoff });
     refresher.request();
-    await until(() => seen.at(-1)?.startsWith("page"));
+    await until(() => seen.at(-1) === "failing false");
     expect([next.mock.calls.length, reset.mock.calls.length]).toEqual([3, 1]);
   });
 });

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 # All in seconds; test_fleet.py compares them with js/src.
 BACKOFF = (0.5, 2.5)
@@ -40,18 +40,17 @@ class Throttle:
     limit: int = 5
     window: float = 60.0
     longest: float = 900.0
-    _times: list[float] = field(default_factory=list)
-    _last: float = float("-inf")
+    _count: int = 0
+    _last: float = 0.0
     _wait: float = 0.0
 
     def next(self, now: float) -> float:
-        if now - self._last > self.window + 2 * self._wait:
-            self._wait = 0
-        self._times = [each for each in self._times if now - each < self.window]
-        if self._wait > 0 or len(self._times) >= self.limit:
+        if abs(now - self._last) > self.window + 2 * self._wait:
+            self._count, self._wait = 0, 0.0
+        if self._count >= self.limit:
             self._wait = min(max(self.window, 2 * self._wait), self.longest)
+        self._count += 1
         self._last = now + self._wait
-        self._times.append(self._last)
         return self._wait
 
 

@@ -46,9 +46,19 @@ def test_the_numbers_are_the_scripts(name, pattern, seconds):
     assert numbers(name, pattern) == [round(each * 1000) for each in seconds]
 
 
-def test_a_sixth_refresh_within_a_minute_waits():
+@pytest.mark.parametrize("pace", [1, 20, 59])
+def test_a_sixth_refresh_in_a_row_waits(pace):
     throttle = script.Throttle()
-    assert [throttle.next(second) for second in range(7)] == [0] * 5 + [60, 120]
+    waits, now = [], 1000.0
+    for _ in range(7):
+        waits.append(throttle.next(now))
+        now += waits[-1] + pace
+    assert waits == [0] * 5 + [60, 120]
+
+
+def test_refreshes_minutes_apart_never_wait():
+    throttle = script.Throttle()
+    assert [throttle.next(1000.0 + 61 * minute) for minute in range(50)] == [0] * 50
 
 
 def test_the_first_wait_and_the_longest():

@@ -42,8 +42,8 @@ class Transport:
         logger: logging.Logger,
         fallback: WSGIApp | None = None,
     ) -> None:
-        """The ``on_…`` but the last are called one after another for each client, in a green thread of
-        its own, and may wait; nothing is called after ``on_disconnect``.
+        """The ``on_…`` but the last are called one after another for each client, in a green
+        thread of its own, and may wait; nothing is called after ``on_disconnect``.
 
         Arguments:
             origin_allowed: asked with the WSGI environ for every HTTP request under /socket.io/.
