@@ -17,16 +17,10 @@ from tests.live.processes import Live
 @contextmanager
 def running(**environ: str) -> Iterator[Live]:
     """A site with one author, a push server, and nothing else; ``environ`` is for its settings."""
-    with tempfile.TemporaryDirectory() as folder:
-        live = Live(Path(folder), environ)
-        try:
-            live.manage("migrate", "--run-syncdb", "--verbosity", "0")
-            live.start_push()
-            live.start_site()
-            live.shell("from tests.project.models import Author; Author.objects.create(pk=1)")
-            yield live
-        finally:
-            live.stop()
+    with tempfile.TemporaryDirectory() as folder, Live(Path(folder), environ) as live:
+        live.start()
+        live.shell("from tests.project.models import Author; Author.objects.create(pk=1)")
+        yield live
 
 
 @contextmanager

@@ -70,11 +70,8 @@ class Arena:
 
 @contextmanager
 def arena(folder: Path) -> Iterator[Arena]:
-    live = Live(folder, {"LIVE_URLS": "tests.chaos.views_hostile"})
-    try:
-        live.manage("migrate", "--run-syncdb", "--verbosity", "0")
-        live.start_push()
-        live.start_site()
+    with Live(folder, {"LIVE_URLS": "tests.chaos.views_hostile"}) as live:
+        live.start()
         live.shell(
             "from tests.project.models import Author\n"
             "Author.objects.bulk_create(Author(pk=pk, name='a') for pk in (1, 2))"
@@ -85,5 +82,3 @@ def arena(folder: Path) -> Iterator[Arena]:
             yield ready
         finally:
             ready.watchers.close()
-    finally:
-        live.stop()

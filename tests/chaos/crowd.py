@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import os
 import selectors
 import socket
-import struct
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
+
+from tests.chaos import wire
 
 CHUNK = 1 << 16
 JOIN_SECONDS = 60
-TEXT, CLOSE = 0x1, 0x8
 # Seconds between readings: others get the lock, and a batch is read at once.
 REST = 0.002
 
@@ -46,7 +44,7 @@ class Member:
     events: list[Event] = field(default_factory=list)
     refused: dict[str, Any] | None = None
     is_closed: bool = False
-    _buffer: bytes = b""
+    _frames: wire.Frames = field(default_factory=wire.Frames)
 
     def of(self, name: str) -> list[Event]:
         return [each for each in list(self.events) if each.name == name]
@@ -63,34 +61,16 @@ class Member:
         return max(found, default=None)
 
     def feed(self, data: bytes) -> None:
-        self._buffer += data
-        while (frame := self._next_frame()) is not None:
-            self._take(*frame)
-
-    def _next_frame(self) -> tuple[int, bytes] | None:
-        # RFC 6455, 5.2; a server's frames are not masked.
-        buffer, start = self._buffer, 2
-        if len(buffer) < start:
-            return None
-        size = buffer[1] & 0x7F
-        for mark, length, form in ((126, 2, "!H"), (127, 8, "!Q")):
-            if size == mark:
-                if len(buffer) < start + length:
-                    return None
-                size, start = struct.unpack_from(form, buffer, 2)[0], start + length
-                break
-        if len(buffer) < start + size:
-            return None
-        self._buffer = buffer[start + size :]
-        return buffer[0] & 0x0F, buffer[start : start + size]
+        for kind, payload in self._frames.feed(data):
+            self._take(kind, payload)
 
     def _take(self, kind: int, data: bytes) -> None:
-        if kind == CLOSE:
+        if kind == wire.CLOSE:
             self.is_closed = True
             return
         text = data.decode()
         if text == "2":
-            self.sock.sendall(frame("3"))
+            self.sock.sendall(wire.frame("3"))
         elif text.startswith("42"):
             name, *arguments = json.loads(text[2:])
             self.events.append(Event(time.monotonic(), name, arguments, text))
@@ -115,14 +95,20 @@ class Crowd:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def join(self, auth: dict[str, Any], **headers: str) -> Member:
         """Connect a client; returns when it is ready, or refused.
 
         ``headers`` are more of the handshake's, ``_`` for ``-``.
         """
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=JOIN_SECONDS)
-        sock.sendall(self._handshake(headers))
-        sock.sendall(frame("40" + json.dumps(auth)))
+        sock.sendall(wire.handshake("127.0.0.1", self.port, self.origin, **headers))
+        sock.sendall(wire.frame("40" + json.dumps(auth)))
         member = Member(sock)
         head = b""
         while b"\r\n\r\n" not in head:
@@ -156,19 +142,6 @@ class Crowd:
             self._selector.unregister(member.sock)
             member.sock.close()
 
-    def _handshake(self, headers: dict[str, str]) -> bytes:
-        lines = [
-            "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1",
-            f"Host: 127.0.0.1:{self.port}",
-            f"Origin: {self.origin}",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Version: 13",
-            f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
-            *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
-        ]
-        return "\r\n".join([*lines, "", ""]).encode()
-
     def _read(self) -> None:
         while not self._stopping.is_set():
             with self._lock:
@@ -187,17 +160,6 @@ class Crowd:
             member.feed(data)
         if not data or member.is_closed:
             self._forget(member)
-
-
-def frame(text: str) -> bytes:
-    """A masked text frame; the mask is zero, so the payload is plain."""
-    data = text.encode()
-    size = len(data)
-    if size < 126:
-        head = struct.pack("!BB", 0x80 | TEXT, 0x80 | size)
-    else:
-        head = struct.pack("!BBH", 0x80 | TEXT, 0x80 | 126, size)
-    return head + bytes(4) + data
 
 
 def _receive(sock: socket.socket) -> bytes:

@@ -97,9 +97,7 @@ class Stage:
         self.rows, self.groups = rows, groups
 
     def start(self) -> None:
-        self.live.manage("migrate", "--run-syncdb", "--verbosity", "0")
-        self.live.start_push()
-        self.live.start_site()
+        self.live.start()
         self.writer = Writer(self.live, self.history)
         self.writer.do("seed", rows=self.rows, groups=self.groups)
         self.fleet = Fleet(self.live.site_port, self.live.port, self.history)

@@ -86,26 +86,18 @@ def site(tmp_path, size):
         "LIVE_RENDER_TIMEOUT": "1",
         "LIVE_NOTES": str(notes),
     }
-    live = Live(tmp_path, environ)
-    crowd = None
-    try:
-        live.manage("migrate", "--run-syncdb", "--verbosity", "0")
-        live.start_push()
-        live.start_site()
+    with Live(tmp_path, environ) as live:
+        live.start()
         live.shell(
             "from tests.project.models import Author\n"
             f"for pk in {(HEALTHY, *FAULTY)}: Author.objects.create(pk=pk)"
         )
-        crowd = Crowd(live.port, live.url)
         auth = {"page": browse(f"{live.url}/faults/")[1]["page"]}
-        members = [
-            crowd.join(auth, User_Agent=f"client {number}") for number in range(size(10, 50))
-        ]
-        yield Site(live, crowd, members)
-    finally:
-        if crowd is not None:
-            crowd.stop()
-        live.stop()
+        with Crowd(live.port, live.url) as crowd:
+            members = [
+                crowd.join(auth, User_Agent=f"client {number}") for number in range(size(10, 50))
+            ]
+            yield Site(live, crowd, members)
 
 
 def plan(counts):

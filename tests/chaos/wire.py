@@ -30,8 +30,8 @@ def packet(text: bytes) -> Packet:
     return Packet(name, payload, rest[0] if rest else {})
 
 
-def handshake(host: str, port: int, origin: str) -> bytes:
-    """The request for a WebSocket (RFC 6455, 4.1)."""
+def handshake(host: str, port: int, origin: str, **headers: str) -> bytes:
+    """The request for a WebSocket (RFC 6455, 4.1); more ``headers`` with ``_`` for ``-``."""
     lines = [
         "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1",
         f"Host: {host}:{port}",
@@ -40,6 +40,7 @@ def handshake(host: str, port: int, origin: str) -> bytes:
         "Connection: Upgrade",
         "Sec-WebSocket-Version: 13",
         f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
+        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
     ]
     return "\r\n".join([*lines, "", ""]).encode()
 

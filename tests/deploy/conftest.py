@@ -19,22 +19,11 @@ def live(tmp_path_factory):
         # gunicorn would believe the proxy by itself; other servers leave that to the settings.
         "FORWARDED_ALLOW_IPS": "192.0.2.1",
     }
-    live = Live(folder, environ)
-    try:
-        live.manage("migrate", "--run-syncdb", "--verbosity", "0")
+    with Live(folder, environ) as live:
         live.manage("collectstatic", "--no-input", "--verbosity", "0")
-        live.start_push()
-        live.start_site()
-        live.shell(
-            "from django.contrib.auth.models import User\n"
-            "from tests.project.models import Author\n"
-            "Author.objects.create(pk=1, name='Selma')\n"
-            "User.objects.create_user('ada', password='ada')\n"
-            "User.objects.create_user('grace', password='grace')\n"
-        )
+        live.start()
+        live.add_people()
         yield live
-    finally:
-        live.stop()
 
 
 @pytest.fixture(scope="package")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
 MANAGE = [sys.executable, str(ROOT / "tests" / "live" / "manage.py")]
@@ -89,7 +89,7 @@ class Process:
 
 @dataclass
 class Live:
-    """One site, its database and its push server."""
+    """One site, its database and its push server; at the end of a ``with`` both stop."""
 
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
@@ -108,6 +108,12 @@ class Live:
             "LIVE_DATABASE": str(self.folder / "live.sqlite3"),
             **self.environ,
         }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     @property
     def url(self) -> str:
@@ -138,6 +144,22 @@ class Live:
     def shell(self, code: str) -> str:
         """Run code in ``manage.py shell``; returns what it prints."""
         return self.manage("shell", "--verbosity", "0", "-c", code).stdout
+
+    def start(self, workers: int = 1) -> None:
+        """Make the database, and start the push server and the site."""
+        self.manage("migrate", "--run-syncdb", "--verbosity", "0")
+        self.start_push()
+        self.start_site(workers)
+
+    def add_people(self) -> None:
+        """An author, Selma, and the users ada and grace."""
+        self.shell(
+            "from django.contrib.auth.models import User\n"
+            "from tests.project.models import Author\n"
+            "Author.objects.create(pk=1, name='Selma')\n"
+            "User.objects.create_user('ada', password='ada')\n"
+            "User.objects.create_user('grace', password='grace')\n"
+        )
 
     def start_push(self, *arguments: str) -> Process:
         """Start the push server; the second time on the ports of the first."""

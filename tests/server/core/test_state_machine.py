@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import wraps
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition
 
 from serverpush.jobs import MatchJob, MatchResult, RenderResult
-from serverpush.protocol import Gap, Page, Position, Serializer, Visitor
-from serverpush.server.core.actions import Refresh, Report, Send
+from serverpush.protocol import Gap, Page, Serializer, Visitor
+from serverpush.server.core.actions import Refresh, Report
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
 
-from .world import FIELDS, MODELS, World, asking, dependency, meets, where
+from .machine import STEPS, Client, rows_of, step
+from .world import FIELDS, MODELS, World, asking, dependency, where
 
 PKS = st.integers(1, 3)
 SHELVES = st.sampled_from([1, 2, 1, 2, None])
@@ -29,39 +26,6 @@ FATES = ("done", "failed", "died", "undecided")
 ANY_FATE = st.sampled_from(("late", "late", "done", "done", *FATES))
 TROUBLES = ("gap", "trim", "clock", "restart", "kill")
 FUNCTION = Serializer("function", "shop.views:serialize")
-
-
-STEPS: Counter[str] = Counter()
-
-
-def step(**strategies: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A rule that counts, in ``STEPS``, how often it was followed."""
-
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        @wraps(function)
-        def counted(self: Any, **arguments: Any) -> None:
-            STEPS[function.__name__] += 1
-            function(self, **arguments)
-
-        return rule(**strategies)(counted)
-
-    return decorate
-
-
-@dataclass
-class Client:
-    """A browser: what its page shows, what it has applied, how far it is safe."""
-
-    id: str
-    page: Page
-    visitor: Visitor
-    # For each update of the page, the rows that it shows; of a view, all at once.
-    shown: list[Any]
-    is_view: bool = False
-    since: Position | None = None
-    applied: set[str] = field(default_factory=set)
-    connected: bool = False
-    refreshed: bool = False
 
 
 class Pages(RuleBasedStateMachine):
@@ -87,12 +51,7 @@ class Pages(RuleBasedStateMachine):
 
     # The database and the outbox
 
-    @step(
-        pk=PKS,
-        shelf=SHELVES,
-        late=st.booleans(),
-        fates=st.lists(ANY_FATE, max_size=3),
-    )
+    @step(pk=PKS, shelf=SHELVES, late=st.booleans(), fates=st.lists(ANY_FATE, max_size=3))
     def commit(self, pk: int, shelf: int | None, late: bool, fates: list[str]) -> None:
         """Create or change a row, or without a shelf delete it; reported at once or later."""
         self.count += 1
@@ -175,10 +134,7 @@ class Pages(RuleBasedStateMachine):
                 "conditions": conditions,
                 "serializer": serializer,
                 "listed": listed,
-                "shown": [
-                    {pk: row for pk, row in self.world.rows.items() if meets(row, condition)}
-                    for condition in conditions
-                ],
+                "shown": [rows_of(self.world, condition) for condition in conditions],
             }
         )
         if not slow:
@@ -243,7 +199,7 @@ class Pages(RuleBasedStateMachine):
             assert is_here
             client.since = self.world.log.head
             if not self.unreported:
-                self.check(client)
+                client.check(self.world)
 
     @precondition(lambda self: any(not each.connected for each in self.clients))
     @step(data=st.data())
@@ -348,36 +304,12 @@ class Pages(RuleBasedStateMachine):
         for client in self.clients:
             for action in actions:
                 if client.id in getattr(action, "connections", ()):
-                    self.take(client, action)
+                    client.take(action)
         # Who is told to refresh loads the page anew: that is another client.
         for client in self.clients:
             if client.refreshed:
                 self.world.dispatch.disconnect(client.id)
         self.clients = [each for each in self.clients if not each.refreshed]
-
-    def take(self, client: Client, action: Send | Refresh) -> None:
-        if isinstance(action, Refresh):
-            client.refreshed = True
-            return
-        meta = action.meta
-        if action.page is not None:
-            client.page = action.page
-        if meta["id"] not in client.applied:
-            client.applied.add(meta["id"])
-            self.show(client, action)
-        safe = Position.parse(meta["safe"])
-        client.since = max(client.since or safe, safe)
-
-    def show(self, client: Client, action: Send) -> None:
-        if client.is_view:
-            client.shown = json.loads(action.payload)
-            return
-        place = int(action.meta["id"].partition(".")[2] or 0)
-        pk = action.meta["pk"]
-        if action.meta["action"] == "removed":
-            client.shown[place].pop(pk, None)
-        else:
-            client.shown[place][pk] = json.loads(action.payload)
 
     # The promise
 
@@ -400,21 +332,11 @@ class Pages(RuleBasedStateMachine):
                     self.connect(client)
             self.settle()
             for client in self.clients:
-                self.check(client)
+                client.check(self.world)
                 self.world.dispatch.disconnect(client.id)
                 client.connected = False
             assert len(self.world.dispatch.index) == 0
         assert self.world.dispatch.matchings == self.world.dispatch.renderings == 0
-
-    def check(self, client: Client) -> None:
-        if client.is_view:
-            assert client.shown == self.world.shown(), client.id
-            return
-        for place, each in enumerate(client.page.dependencies):
-            expected = {
-                pk: row for pk, row in self.world.rows.items() if meets(row, each.condition)
-            }
-            assert client.shown[place] == expected, (client.id, each.condition)
 
     @invariant()
     def safe_is_never_ahead_of_the_log(self) -> None:
