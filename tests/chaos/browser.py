@@ -143,7 +143,7 @@ class Client:
             if data["live"]:
                 self._replay.advance(data["position"])
         elif name == "serverpush:refresh":
-            self._told(data["reason"])
+            self._told(data["reason"], data.get("within", 0))
         else:
             self._update(name, data, meta)
 
@@ -213,14 +213,14 @@ class Client:
 
     # refresh.js
 
-    def _told(self, reason: str) -> None:
+    def _told(self, reason: str, within: float = 0) -> None:
         self.story.append(Told(reason))
         if not self._refreshing:
             self._refreshing = True
-            self._fetch_after(script.JITTER * random.random())
+            held = self._throttle.next(time.monotonic())
+            self._fetch_after(held + max(script.JITTER, within) * random.random())
 
     def _fetch_after(self, wait: float) -> None:
-        wait += self._throttle.next(time.monotonic())
         self.fleet.loop.call_later(wait, lambda: self.fleet.spawn(self._refresh()))
 
     async def _refresh(self) -> None:
