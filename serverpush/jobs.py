@@ -173,21 +173,28 @@ class ResolveJob:
 
 @dataclass(frozen=True, slots=True)
 class ResolveResult:
-    """The page that the URL gives this visitor; None where there is none to see."""
+    """The page that the URL gives this visitor; None where there is none to see.
+
+    ``has_failed`` tells that this could not be found out: another try may find one.
+    """
 
     page: Page | None
     error: str = ""
+    has_failed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
             "page": None if self.page is None else self.page.to_json(),
             "error": self.error,
+            "has_failed": self.has_failed,
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ResolveResult:
         page = value["page"]
-        return cls(None if page is None else Page.from_json(page), value["error"])
+        return cls(
+            None if page is None else Page.from_json(page), value["error"], value["has_failed"]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,19 +220,26 @@ class AccessResult:
     """``stamps`` answer the visits one by one.
 
     None: the session, or its user's access, has ended. Else a text that is
-    another one when the user's permissions are; "" for nobody's session. Where
-    nothing could be found out ``error`` says why, and there are none.
+    another one when the user's permissions are; "" for nobody's session. Those in
+    ``unknown`` places say nothing: the project's own code raised, ``error`` says
+    what. Where nothing at all could be found out ``error`` says why, and there
+    are none.
     """
 
     stamps: tuple[str | None, ...]
     error: str = ""
+    unknown: frozenset[int] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
-        return {"stamps": list(self.stamps), "error": self.error}
+        return {
+            "stamps": list(self.stamps),
+            "error": self.error,
+            "unknown": sorted(self.unknown),
+        }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> AccessResult:
-        return cls(tuple(value["stamps"]), value["error"])
+        return cls(tuple(value["stamps"]), value["error"], frozenset(value["unknown"]))
 
 
 Job = MatchJob | RenderJob | ResolveJob | AccessJob

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -39,13 +40,22 @@ def check(job: AccessJob) -> AccessResult:
     """Answer each visit of the job, with one query for all sessions and few for all users.
 
     Nothing is saved, rotated or flushed. What can't be reached is an error: nobody
-    is thrown out because a database is down.
+    is thrown out because a database is down. What the project's own code raises
+    about a user is an error for that user's visits only.
     """
     try:
         answers = _Answers(job.visits)
-        return AccessResult(tuple(answers.stamp(key, user) for key, user in job.visits))
-    except Exception as error:  # noqa: BLE001 - a backend of the project may raise anything
+    except Exception as error:  # noqa: BLE001 - a store of the project may raise anything
         return AccessResult((), sentence(error))
+    stamps: list[str | None] = []
+    unknown: dict[int, str] = {}
+    for place, (key, user) in enumerate(job.visits):
+        try:
+            stamps.append(answers.stamp(key, user))
+        except Exception as error:  # noqa: BLE001 - so may a backend
+            stamps.append("")
+            unknown[place] = sentence(error)
+    return AccessResult(tuple(stamps), next(iter(unknown.values()), ""), frozenset(unknown))
 
 
 class _Answers:
@@ -58,24 +68,32 @@ class _Answers:
             named = {key: data for key, data in self._sessions.items() if SESSION_KEY in data}
         texts = [data[SESSION_KEY] for data in named.values()]
         self._users = _Users([*texts, *(user for _, user in visits if user)])
-        self._holders = {key: self._users.of_session(data) for key, data in named.items()}
+        self._holders: dict[str, Any] = {}
+        self._errors: dict[str, Exception] = {}
+        for key, data in named.items():
+            try:
+                self._holders[key] = self._users.of_session(data)
+            except Exception as error:  # noqa: BLE001 - a backend of the project may raise anything
+                self._errors[key] = error
         self._rights = self._users.rights(self._holders.values())
 
     def stamp(self, key: str, user: str) -> str | None:
         if key and key not in self._sessions:
             return None
+        if key in self._errors:
+            raise self._errors[key]
         holder = self._holders.get(key)
         if holder is None and key in self._holders:
             return None
         if not user or (holder is not None and str(holder.pk) == user):
-            return "" if holder is None else _digest(self._rights[holder.pk])
+            return "" if holder is None else _digest(self._rights.of(holder))
         other = self._users.get(user)
         if not key and self._users.are_known and not getattr(other, "is_active", other):
             return None
         # The project's own middleware said who that is (a token, another user whose
         # view is shown), so only that can take it back, when the page is rendered.
         # From here it can only be seen that something has changed.
-        rights = [each and self._rights[each.pk] for each in (holder, other)]
+        rights = [each and self._rights.of(each) for each in (holder, other)]
         return _digest([user, _password(other), *rights])
 
 
@@ -179,10 +197,13 @@ class _Users:
             return None
         return user or None
 
-    def rights(self, others: Iterable[Any]) -> dict[Any, list[Any]]:
-        """What decides what they may do, by key: those fetched here, and ``others``."""
+    def rights(self, others: Iterable[Any]) -> _Rights:
+        """What they may do: those fetched here, and ``others``."""
         users = {**self._found, **{each.pk: each for each in others if each is not None}}
-        return _rights(users, self._model) if users else {}
+        if not users:
+            return _Rights()
+        own = [key for key, user in users.items() if isinstance(user, self._model)]
+        return _Rights.fetched(self._model, own)
 
     def _by_backend(self, backend: Any, text: Any) -> Any:
         get_user: Any = type(backend).get_user
@@ -210,22 +231,32 @@ def _verifies(user: Any, given: Any) -> bool:
 # Permissions
 
 
-def _rights(users: dict[Any, Any], model: Model) -> dict[Any, list[Any]]:
-    """What decides what they may do, by key: the groups' permissions are theirs."""
-    keys = [key for key, user in users.items() if isinstance(user, model)]
-    groups = _related(model, "groups", keys)
-    permissions = _related(model, "user_permissions", keys)
-    of_groups: dict[Any, set[Any]] = {}
-    if groups:
+@dataclass(frozen=True, slots=True)
+class _Rights:
+    """What users may do, by their keys: the permissions of their groups are theirs."""
+
+    groups: dict[Any, set[Any]] = field(default_factory=dict)
+    permissions: dict[Any, set[Any]] = field(default_factory=dict)
+    of_groups: dict[Any, set[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def fetched(cls, model: Model, keys: Collection[Any]) -> _Rights:
+        groups = _related(model, "groups", keys)
+        permissions = _related(model, "user_permissions", keys)
+        if not groups:
+            return cls(groups, permissions)
         kind: Any = model._meta.get_field("groups").related_model
         of_groups = _related(kind, "permissions", set().union(*groups.values()))
-    rights = {}
-    for key, user in users.items():
-        own = groups.get(key, set())
-        may = permissions.get(key, set()).union(*(of_groups.get(each, ()) for each in own))
+        return cls(groups, permissions, of_groups)
+
+    def of(self, user: Any) -> list[Any]:
+        """What decides what this user may do."""
+        own = self.groups.get(user.pk, set())
+        may = self.permissions.get(user.pk, set()).union(
+            *(self.of_groups.get(each, ()) for each in own)
+        )
         flags = [getattr(user, flag, None) for flag in FLAGS]
-        rights[key] = [str(key), flags, sorted(map(str, own)), sorted(map(str, may))]
-    return rights
+        return [str(user.pk), flags, sorted(map(str, own)), sorted(map(str, may))]
 
 
 def _related(model: Model, name: str, keys: Collection[Any]) -> dict[Any, set[Any]]:

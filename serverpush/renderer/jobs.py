@@ -50,7 +50,7 @@ def failure(job: Job, problem: str) -> Result:
         return RenderResult("failed", error=problem)
     if isinstance(job, AccessJob):
         return AccessResult((), problem)
-    return ResolveResult(None, problem)
+    return ResolveResult(None, problem, has_failed=True)
 
 
 def _run(chain: Chain, job: Job) -> Result:

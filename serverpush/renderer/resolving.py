@@ -30,7 +30,11 @@ def resolve(chain: Chain, job: ResolveJob) -> ResolveResult:
         with chain.respond(request, resolving) as response:
             return resolving.result(response)
     except BaseException as error:  # noqa: BLE001
-        return ResolveResult(None, f"{job.page.path}: {sentence(error)}")
+        return _failed(f"{job.page.path}: {sentence(error)}")
+
+
+def _failed(why: str) -> ResolveResult:
+    return ResolveResult(None, why, has_failed=True)
 
 
 def _below_script(page: Page) -> Page:
@@ -68,9 +72,14 @@ class _Resolving:
     def result(self, response: HttpResponseBase) -> ResolveResult:
         path = self.job.page.path
         if isinstance(self.error, ServerPushError):
-            return ResolveResult(None, str(self.error))
-        if self.error is not None and response.status_code >= 500:
-            return ResolveResult(None, f"{path}: {sentence(self.error)}")
+            return _failed(str(self.error))
+        if response.status_code >= 500:
+            why = (
+                f": {sentence(self.error)}"
+                if self.error is not None
+                else f" answers {response.status_code}"
+            )
+            return _failed(path + why)
         if not is_success(response):
             return ResolveResult(None, f"{path} answers {response.status_code}")
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -50,6 +50,7 @@ class Admissions:
         resolve: has a renderer find the page of a URL.
         refuses: has the access ended to a page rendered then (seconds since the epoch)?
         head: where the log stands.
+        report: takes what the operator has to know.
     """
 
     def __init__(
@@ -57,10 +58,12 @@ class Admissions:
         resolve: Callable[[ResolveJob], ResolveResult],
         refuses: Callable[[Visit, float], bool],
         head: Callable[[], Position],
+        report: Callable[[str], None],
     ) -> None:
         self._resolve = resolve
         self._refuses = refuses
         self._head = head
+        self._report = report
         self._addresses: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def admit(self, client: Client, auth: dict[str, Any]) -> Admission:
@@ -113,11 +116,19 @@ class Admissions:
         )
         result = self._resolve(ResolveJob(wanted, visitor))
         if result.page is None:
-            logger.info("no page by url for %s: %s", visitor.address, result.error)
-            # What the project's own code said is for its developers.
-            why = result.error if settings.DEBUG else ""
-            raise Refused("page_not_found", why or "this URL has no live page for you")
+            raise self._refusal(result, visitor)
         return result.page
+
+    def _refusal(self, result: ResolveResult, visitor: Visitor) -> Refused:
+        # What the project's own code said is for its developers.
+        why = result.error if settings.DEBUG else ""
+        if result.has_failed:
+            # Unlike the next one, no answer for good: the browser tries again.
+            self._report(f"a page by url could not be had: {result.error}")
+            return Refused("server_error", why or "the server failed")
+        # The path is the client's, who may write a line's end there.
+        logger.info("no page by url for %s: %r", visitor.address, result.error)
+        return Refused("page_not_found", why or "this URL has no live page for you")
 
     def _take_turn(self, address: str) -> None:
         now = time.monotonic()

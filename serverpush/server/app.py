@@ -21,6 +21,7 @@ from serverpush.server.clock import Clock
 from serverpush.server.core.access import Access, Look
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
+from serverpush.server.core.turns import Turns
 from serverpush.server.emitter import Emitter
 from serverpush.server.notifier import Notifier
 from serverpush.server.renderers import Pool
@@ -144,10 +145,11 @@ class PushServer:
         )
         skew = 0.0 if is_loopback(config.notifier_host) else REMOTE_SKEW
         self.dispatch = Dispatch(self.log, self._models, skew=skew)
+        jobs: Turns[tuple[Any, Job]] = Turns(self.access.next_job, self.dispatch.next_job)
         self.pool = Pool(
             count=config.renderers,
             timeout=config.render_timeout,
-            next_job=self._next_job,
+            next_job=jobs.next,
             on_result=self._answer,
             on_failed=self._failed,
             telemetry=self.telemetry,
@@ -170,14 +172,19 @@ class PushServer:
             forget=self._forget,
         )
         self.notifier = Notifier(
-            key=tokens.notifier_key(),
+            keys=tokens.notifier_keys(),
             models=self._models,
             accept=self._accept,
             end=self._end,
             health=self._health,
             telemetry=self.telemetry,
         )
-        self._admissions = Admissions(self.pool.resolve, self.access.refuses, lambda: self.log.head)
+        self._admissions = Admissions(
+            self.pool.resolve,
+            self.access.refuses,
+            lambda: self.log.head,
+            report=self.telemetry.failed,
+        )
         self._watch()
 
     def _watch(self) -> None:
@@ -216,6 +223,11 @@ class PushServer:
         self.access.add(client.id, visit)
         self.telemetry.connected(client.id, page.path, page.user, peer(client.handshake))
         since = self._since(admission)
+        if visit.is_bound and not self.access.remembers(page.time):
+            # Access may have ended before this server's life. The page is told to
+            # refresh, as it is older than the log, and not followed.
+            page = page.with_dependencies((), page.time, page.recorded)
+            since = self.dispatch.at(page.time)
         live, actions = self.dispatch.connect(
             client.id,
             page,
@@ -307,9 +319,6 @@ class PushServer:
 
     # Jobs
 
-    def _next_job(self) -> tuple[Any, Job] | None:
-        return self.access.next_job() or self.dispatch.next_job()
-
     def _answer(self, ticket: Any, result: Result) -> None:
         if isinstance(result, AccessResult):
             self._emitter.do(self.access.answer(ticket, result, self._clock()))
@@ -318,7 +327,7 @@ class PushServer:
 
     def _failed(self, ticket: Any, reason: str) -> None:
         if isinstance(ticket, Look):
-            self._emitter.do(self.access.failed(ticket, reason))
+            self._emitter.do(self.access.failed(ticket, reason, self._clock()))
         else:
             self._emitter.do(self.dispatch.failed(ticket, reason))
 

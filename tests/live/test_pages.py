@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 import requests
@@ -163,6 +164,29 @@ def test_a_failing_update_is_alone(tmp_path, live, connect):
     assert re.search(r"raises.*it broke", live.push.output)
     assert re.search(r"update 'nan'", live.push.output)
     assert live.push.output.count("Traceback") == 0
+
+
+def test_after_a_crash_nobodys_page_is_followed_whose_access_may_have_ended(live, connect):
+    """The memory of who has no access any more is gone with the server."""
+    session = requests.Session()
+    session.get(f"{live.url}/log-in/ada/?next=/by-map/", timeout=20)
+    _, record = browse(f"{live.url}/by-map/", session)
+    cookies = {"headers": {"Cookie": f"sessionid={session.cookies['sessionid']}"}}
+    live.push.stop(9)
+    live.start_push()
+    later = str(time.time() + 1)
+    clients = [
+        connect({"page": record["page"], **auth}, **cookies) for auth in ({}, {"since": later})
+    ]
+    for client in clients:
+        assert client.event("serverpush:ready")[0]["live"] is False
+        assert client.event("serverpush:refresh") == ({"reason": "history"},)
+    _, record = browse(f"{live.url}/by-map/", session)
+    anew = connect({"page": record["page"]}, **cookies)
+    anew.event("serverpush:ready")
+    live.shell("from django.contrib.auth.models import User; User.objects.get(pk=1).save()")
+    anew.event("username_change")
+    assert [client.events.empty() for client in clients] == [True, True]
 
 
 def test_health(live):

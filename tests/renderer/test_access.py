@@ -90,10 +90,10 @@ class EveryoneMay(ModelBackend):
 class Directory(ModelBackend):
     """A backend with its own way to users, which may be down."""
 
-    is_down = False
+    down_for: tuple[str, ...] = ()
 
     def get_user(self, user_id):
-        if self.is_down:
+        if str(user_id) in self.down_for:
             raise ConnectionError("the directory can't be reached")
         return User.objects.filter(pk=user_id).first()
 
@@ -305,13 +305,43 @@ class TestUnreachable:
         shutil.rmtree(tmp_path)
         assert error((key, ann.pk)).startswith("FileNotFoundError")
 
-    def test_a_backend(self, use, ann, monkeypatch, settings):
+    @pytest.mark.parametrize("name", ["user_can_authenticate", "get_session_auth_hash"])
+    def test_what_the_project_says_of_a_user(self, use, ann, bob, monkeypatch, name):
         use("db")
-        settings.AUTHENTICATION_BACKENDS = [f"{__name__}.Directory"]
+        owner = ModelBackend if name == "user_can_authenticate" else User
+        keys, own = [key_of(ann), key_of(bob)], getattr(owner, name)
+
+        def fail(self, user=None):
+            if (user or self).pk == ann.pk:
+                raise ConnectionError("nobody listens")
+            return own(self) if user is None else own(self, user)
+
+        monkeypatch.setattr(owner, name, fail)
+        found = check(AccessJob(((keys[0], str(ann.pk)), (keys[1], str(bob.pk)))))
+        assert (found.error, found.unknown) == ("ConnectionError: nobody listens", {0})
+        assert found.stamps[1]
+
+    def test_a_user_of_the_projects_own_middleware(self, use, ann, monkeypatch):
+        use("db")
+
+        def fail(self):
+            raise ConnectionError("nobody listens")
+
+        monkeypatch.setattr(User, "get_session_auth_hash", fail)
+        found = check(AccessJob((("", str(ann.pk)), ("", ""))))
+        assert (found.unknown, found.stamps[1]) == ({0}, "")
+
+    def test_a_backend_for_one_user(self, use, ann, bob, monkeypatch, settings):
+        use("db")
+        settings.AUTHENTICATION_BACKENDS = [MODEL_BACKEND, f"{__name__}.Directory"]
+        bobs = key_of(bob)
         key = key_of(ann, backend=f"{__name__}.Directory")
-        assert stamp(key, ann.pk)
-        monkeypatch.setattr(Directory, "is_down", True)
-        assert error((key, ann.pk)) == "ConnectionError: the directory can't be reached"
+        before = stamps((key, ann.pk), (bobs, bob.pk))
+        monkeypatch.setattr(Directory, "down_for", [str(ann.pk)])
+        found = check(AccessJob(((key, str(ann.pk)), (bobs, str(bob.pk)), (GONE, ""))))
+        assert found.error == "ConnectionError: the directory can't be reached"
+        assert found.unknown == {0}
+        assert found.stamps[1:] == (before[1], None)
 
 
 class TestUsers:

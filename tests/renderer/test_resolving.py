@@ -1,9 +1,12 @@
 """A URL as a browser asks for it, leaving nothing behind."""
 
 import pytest
+from django.db import OperationalError, connection
+from django.http import HttpResponse
 
 from serverpush.jobs import ResolveJob
 from serverpush.protocol import Page, Visitor
+from serverpush.renderer.handler import Chain
 from serverpush.renderer.jobs import run
 from tests.project.models import Author
 from tests.renderer.conftest import log_in
@@ -53,23 +56,44 @@ def test_a_page_without_updates(resolve, book):
 
 
 @pytest.mark.parametrize(
-    ("path", "reason"),
+    ("path", "reason", "has_failed"),
     [
-        ("/no/such/", "/no/such/ answers 404"),
-        ("/missing/", "/missing/ answers 404"),
-        ("/forbidden/", "/forbidden/ answers 403"),
-        ("/moved/", "/moved/ answers 302"),
-        ("/shelf", "/shelf answers 301"),
-        ("/private/", "/private/ answers 302"),
-        ("/json/", "/json/ is application/json, not HTML"),
-        ("/broken/", "/broken/: ValueError: no luck"),
-        ("/raising/", "raising_update raised ValueError: the update function has no luck"),
+        ("/no/such/", "/no/such/ answers 404", False),
+        ("/missing/", "/missing/ answers 404", False),
+        ("/forbidden/", "/forbidden/ answers 403", False),
+        ("/moved/", "/moved/ answers 302", False),
+        ("/shelf", "/shelf answers 301", False),
+        ("/private/", "/private/ answers 302", False),
+        ("/json/", "/json/ is application/json, not HTML", False),
+        ("/broken/", "/broken/: ValueError: no luck", True),
+        ("/raising/", "raising_update raised ValueError: the update function has no luck", True),
     ],
 )
-def test_what_is_no_page(resolve, path, reason):
+def test_what_is_no_page(resolve, path, reason, has_failed):
     result = resolve(path)
     assert result.page is None
     assert reason in result.error
+    assert result.has_failed is has_failed
+
+
+def test_a_database_that_is_away_is_no_answer_for_good(resolve):
+    def fail(*args):
+        raise OperationalError("no such server")
+
+    with connection.execute_wrapper(fail):
+        result = resolve("/counting/")
+    assert "OperationalError" in result.error
+    assert result.has_failed
+
+
+def test_an_answer_that_the_server_fails(resolve, settings):
+    settings.MIDDLEWARE = ["tests.renderer.test_resolving.closed"]
+    result = run(Chain(), ResolveJob(Page("/shelf/", host="testserver"), NOBODY))
+    assert (result.error, result.has_failed) == ("/shelf/ answers 503", True)
+
+
+def closed(get_response):
+    return lambda request: HttpResponse(status=503)
 
 
 def test_the_view_is_asked_as_by_a_browser(resolve):

@@ -28,15 +28,22 @@ def asked():
 
 
 @pytest.fixture
-def admit(asked):
+def reports():
+    return []
+
+
+@pytest.fixture
+def admit(asked, reports):
     def resolve(job):
         asked.append(job)
+        if job.page.path == "/broken/":
+            return ResolveResult(None, "no result within 10 s", has_failed=True)
         found = job.page.path != "/missing/"
         return ResolveResult(PAGE if found else None, "" if found else "there is no such page")
 
     access = Access(max_age=100, now=0)
     access.end(Ending(users=("9",), sessions=(session_hash("over"),)), 20)
-    admissions = Admissions(resolve, access.refuses, lambda: HEAD)
+    admissions = Admissions(resolve, access.refuses, lambda: HEAD, report=reports.append)
     return lambda auth, **environ: admissions.admit(Client(**environ), auth)
 
 
@@ -107,6 +114,10 @@ def test_whose_access_has_ended(admit):
     assert admit({"page": sign_page(PAGE)}, HTTP_COOKIE="sessionid=over"), "a page for everybody"
     assert refusal(admit, {"page": sign_page(Page("/", time=19, user="9"))}) == "session_mismatch"
     assert admit({"page": sign_page(Page("/", time=21, user="9"))}).visit.user == "9"
+    token = sign_page(Page("/", user="1"))
+    assert refusal(admit, {"page": token}, HTTP_COOKIE="sessionid=over") == "session_mismatch", (
+        "it is a user's, though no session can be asked for"
+    )
 
 
 def test_a_url_is_resolved_for_the_handshakes_cookies_from_now_on(admit, asked):
@@ -158,6 +169,31 @@ def test_what_went_wrong_is_told_to_developers_only(admit, settings, debug):
 )
 def test_a_url_without_a_page(admit, auth):
     assert refusal(admit, auth) == "page_not_found"
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_url_whose_page_could_not_be_had_may_be_tried_again(admit, reports, settings, debug):
+    settings.DEBUG = debug
+    with pytest.raises(Refused) as caught:
+        admit({"url": "/broken/"})
+    assert caught.value.code == "server_error"
+    assert ("no result within 10 s" in caught.value.message) is debug
+    assert reports == ["a page by url could not be had: no result within 10 s"]
+
+
+def test_a_path_makes_no_line_of_its_own(asked, caplog):
+    admissions = Admissions(
+        lambda job: ResolveResult(None, f"{job.page.path} answers 404"),
+        lambda visit, rendered: False,
+        lambda: HEAD,
+        report=asked.append,
+    )
+    caplog.set_level("INFO", "serverpush.server")
+    with pytest.raises(Refused):
+        admissions.admit(Client(), {"url": "/a%0aend reason=forged%1b[2J"})
+    assert "forged" in caplog.text
+    assert caplog.text.count("\n") == 1
+    assert "\x1b" not in caplog.text
 
 
 def test_one_address_does_not_keep_the_renderers_busy(admit, asked):

@@ -11,8 +11,11 @@ from serverpush.exceptions import BadMessage
 from serverpush.jobs import AccessJob, AccessResult
 from serverpush.protocol import Ending
 from serverpush.server.core.actions import Action, End, Report
+from serverpush.server.core.turns import Turns
 
 SWEEP_SECONDS = 30.0
+# After a look that failed; doubled by each that fails next, up to a sweep's time.
+FIRST_PAUSE = 1.0
 # Visits that one job asks about: as many keys as a query's parameters may hold everywhere.
 MAX_VISITS = 500
 # Ends and stamps that are remembered. An end that is forgotten leaves a token to
@@ -50,6 +53,10 @@ class Look:
 class Access:
     """Whose access has ended, and whose has to be looked at.
 
+    One look is under way at a time, as it may cost a renderer its whole time-out.
+    Of one that failed the halves are looked at, so that one user's trouble is not
+    everybody's: whose look fails alone waits for the next sweep, and stays alone.
+
     Arguments:
         max_age: seconds that a token is accepted, and so an end is remembered.
         now: seconds since the epoch.
@@ -65,8 +72,16 @@ class Access:
         self._ended_users: OrderedDict[str, float] = OrderedDict()
         # What the permissions of a visit's user were when it was last looked at.
         self._stamps: OrderedDict[tuple[str, str], str] = OrderedDict()
-        self._due: dict[Visit, None] = {}
+        self._began = now
         self._later: dict[Visit, None] = {}
+        self._due: OrderedDict[Visit, None] = OrderedDict()
+        # Visits whose last look failed, and in how large a look they may be again.
+        self._again: OrderedDict[Visit, None] = OrderedDict()
+        self._sizes: dict[Visit, int] = {}
+        self._queues = Turns(lambda: self._taken(self._due), lambda: self._taken(self._again))
+        self._is_looking = False
+        self._pause = 0.0
+        self._resume_at: float | None = None
         self._sweep_at = now + SWEEP_SECONDS
 
     # Connections
@@ -79,6 +94,10 @@ class Access:
             return True
         return rendered <= self._ended_users.get(visit.user, -1.0)
 
+    def remembers(self, rendered: float) -> bool:
+        """Is every end known since something was ``rendered`` (seconds since the epoch)?"""
+        return rendered >= self._began
+
     def add(self, id: str, visit: Visit) -> None:
         """Note a connection."""
         self._visits[id] = visit
@@ -86,7 +105,7 @@ class Access:
             self._sessions.setdefault(visit.session, set()).add(id)
         if visit.user:
             self._users.setdefault(visit.user, set()).add(id)
-        if visit.is_bound and visit.name not in self._stamps:
+        if visit.is_bound and visit.name not in self._stamps and visit not in self._sizes:
             self._later[visit] = None
 
     def discard(self, id: str) -> None:
@@ -119,34 +138,40 @@ class Access:
         return [*_ends(ids), *_ends(changed - ids, "access")]
 
     def tick(self, now: float) -> None:
-        """Let what is due be looked at: new visits and failed looks, and at times everybody."""
+        """Let what is due be looked at: new visits, and at times everybody."""
+        if self._resume_at is not None and now >= self._resume_at:
+            self._resume_at = None
         self._look_at(self._later)
         self._later.clear()
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_SECONDS
             self._forget(now)
-            self._look_at(each for each in self._visits.values() if each.name in self._stamps)
+            there = dict.fromkeys(each for each in self._visits.values() if each.is_bound)
+            self._sizes = {each: size for each, size in self._sizes.items() if each in there}
+            self._look_at(there)
 
     def next_job(self) -> tuple[Look, AccessJob] | None:
         """The visits that a renderer has to look at next, and the job that does."""
-        found: list[Visit] = []
-        while self._due and len(found) < MAX_VISITS:
-            visit = next(iter(self._due))
-            del self._due[visit]
-            if self._ids(visit):
-                found.append(visit)
-        if not found:
+        if self._is_looking or self._resume_at is not None:
             return None
-        return Look(tuple(found)), AccessJob(tuple((each.key, each.user) for each in found))
+        visits = self._queues.next()
+        if visits is None:
+            return None
+        self._is_looking = True
+        return Look(visits), AccessJob(tuple((each.key, each.user) for each in visits))
 
     def answer(self, look: Look, result: AccessResult, now: float) -> list[Action]:
         """Take the result of a job; ``now`` in seconds since the epoch."""
-        if result.error:
-            self._later.update(dict.fromkeys(look.visits))
-            return [Report(f"sessions could not be looked at: {result.error}")]
+        if len(result.stamps) != len(look.visits):
+            return self.failed(look, result.error or "not all were answered", now)
+        self._is_looking = False
+        self._pause = 0.0
         over: set[str] = set()
         changed: set[str] = set()
-        for visit, stamp in zip(look.visits, result.stamps, strict=True):
+        for place, (visit, stamp) in enumerate(zip(look.visits, result.stamps, strict=True)):
+            self._sizes.pop(visit, None)
+            if place in result.unknown:
+                continue
             if stamp is None:
                 over |= self._over(visit, now)
             elif visit.user and self._stamps.get(visit.name, stamp) != stamp:
@@ -154,11 +179,20 @@ class Access:
                 changed |= self._users.get(visit.user, set())
             if stamp is not None:
                 _remember(self._stamps, visit.name, stamp)
-        return [*_ends(over), *_ends(changed - over, "access")]
+        return [*_unknown(result), *_ends(over), *_ends(changed - over, "access")]
 
-    def failed(self, look: Look, reason: str) -> list[Action]:
-        """Take it that a job has no result."""
-        return self.answer(look, AccessResult((), reason), 0)
+    def failed(self, look: Look, reason: str, now: float) -> list[Action]:
+        """Take it that a job has no result; ``now`` in seconds since the epoch."""
+        self._is_looking = False
+        self._pause = min(max(FIRST_PAUSE, 2 * self._pause), SWEEP_SECONDS)
+        self._resume_at = now + self._pause
+        size = -(-len(look.visits) // 2)
+        self._sizes.update(dict.fromkeys(look.visits, size))
+        for visit in look.visits:
+            self._due.pop(visit, None)
+        if len(look.visits) > 1:
+            self._look_at(look.visits)
+        return [Report(f"sessions could not be looked at: {reason}")]
 
     def _over(self, visit: Visit, now: float) -> set[str]:
         """The connections of a visit that is no more."""
@@ -175,7 +209,23 @@ class Access:
         return self._users.get(visit.user, set())
 
     def _look_at(self, visits: Iterable[Visit]) -> None:
-        self._due.update(dict.fromkeys(visits))
+        for visit in visits:
+            (self._again if visit in self._sizes else self._due)[visit] = None
+
+    def _taken(self, queue: OrderedDict[Visit, None]) -> tuple[Visit, ...] | None:
+        """Take the next visits that may be looked at together; None where there are none."""
+        found: list[Visit] = []
+        size = MAX_VISITS
+        while queue and len(found) < size:
+            visit = next(iter(queue))
+            its_size = self._sizes.get(visit, MAX_VISITS)
+            if found and its_size != size:
+                break
+            del queue[visit]
+            if self._ids(visit):
+                found.append(visit)
+                size = its_size
+        return tuple(found) or None
 
     def _forget(self, now: float) -> None:
         """Forget ends that are older than any token."""
@@ -188,6 +238,7 @@ class Access:
     def dump(self) -> dict[str, Any]:
         """What is remembered, without any secret."""
         return {
+            "began": self._began,
             "sessions": self._ended_sessions,
             "users": self._ended_users,
             "stamps": [[*name, stamp] for name, stamp in self._stamps.items()],
@@ -196,14 +247,23 @@ class Access:
     def load(self, value: Any) -> None:
         """Remember what was dumped; raises ``BadMessage`` where it is not whole."""
         try:
+            began = float(value["began"])
             sessions = {str(key): float(at) for key, at in value["sessions"].items()}
             users = {str(key): float(at) for key, at in value["users"].items()}
             stamps = {(str(one), str(other)): str(it) for one, other, it in value["stamps"]}
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise BadMessage(f"it can't be read ({type(error).__name__})") from error
+        self._began = began
         self._ended_sessions.update(sessions)
         self._ended_users.update(users)
         self._stamps.update(stamps)
+
+
+def _unknown(result: AccessResult) -> list[Action]:
+    if not result.unknown:
+        return []
+    count = f"{len(result.unknown)} of {len(result.stamps)}"
+    return [Report(f"{count} sessions could not be looked at: {result.error}")]
 
 
 def _ends(ids: set[str], refresh: str = "") -> list[Action]:

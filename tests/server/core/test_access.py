@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from serverpush.exceptions import BadMessage
@@ -177,24 +179,199 @@ def test_a_doubt_while_a_look_is_under_way_needs_another_look(access):
     assert access.next_job()[1] == AccessJob(((GRACE.key, "2"),))
 
 
-def test_a_look_that_fails_ends_nobody_and_is_made_again(access):
+def test_a_look_that_fails_ends_nobody_and_its_halves_are_made_again(access):
     access.tick(NOW)
     found, job = access.next_job()
-    (report,) = access.failed(found, "the database is down")
-    assert report == Report("sessions could not be looked at: the database is down")
+    (report,) = access.failed(found, "no result within 10 s", NOW)
+    assert report == Report("sessions could not be looked at: no result within 10 s")
     assert access.next_job() is None, "not at once"
     access.tick(NOW + 1)
+    assert [each.visits for each in looked_at(access)] == [job.visits[:2], job.visits[2:]]
+
+
+def test_an_error_fails_a_look_as_no_result_does(access):
+    access.tick(NOW)
+    found, _ = access.next_job()
+    assert access.answer(found, AccessResult((), "the database is down"), NOW) == [
+        Report("sessions could not be looked at: the database is down")
+    ]
+    assert access.next_job() is None
+    access.tick(NOW + 1)
+    assert access.next_job() is not None
+
+
+def test_looks_that_fail_are_rarer_each_time_until_one_succeeds():
+    access = many(64)
+    access.tick(NOW)
+    times = [NOW + second for second in range(200) if fails_at(access, NOW + second)]
+    assert [after - before for before, after in pairwise(times)][:8] == [1, 2, 4, 8, 16, 30, 30, 30]
+    now = times[-1] + 30
+    access.tick(now)
+    look(access, now)
+    assert fails_at(access, now)
+    assert not fails_at(access, now)
+    assert fails_at(access, now + 1)
+
+
+def test_one_whose_look_hangs_leaves_the_others_their_sweep():
+    access = many(MAX_VISITS)
+    access.tick(NOW)
+    looked, alone, seconds = sweep_with_one_that_hangs(access, NOW)
+    assert looked == set(range(MAX_VISITS)) - {77}
+    assert alone == 1
+    assert seconds < 20
+    assert access.next_job() is None, "not before the next sweep"
+
+    access.tick(NOW + SWEEP_SECONDS)
+    looked, alone, seconds = sweep_with_one_that_hangs(access, NOW + SWEEP_SECONDS)
+    assert looked == set(range(MAX_VISITS)) - {77}
+    assert (alone, seconds) == (1, 1), "it is known, and asked about alone"
+
+    access.tick(NOW + 2 * SWEEP_SECONDS)
+    assert sum(len(each.visits) for each in looked_at(access)) == MAX_VISITS
+    access.tick(NOW + 3 * SWEEP_SECONDS)
+    assert len(access.next_job()[1].visits) == MAX_VISITS, "it is one of all again"
+
+
+def test_who_hung_alone_is_not_looked_at_with_halves_of_others():
+    access = many(1)
+    access.tick(NOW)
+    assert fails_at(access, NOW)
+    for number in range(1, 4):
+        access.add(str(number), Visit(f"key {number}", f"hash {number}"))
+    assert fails_at(access, NOW + 1)
+    access.tick(NOW + SWEEP_SECONDS)
+    assert [len(each.visits) for each in looked_at(access)] == [2, 1, 1]
+
+
+def test_who_hangs_does_not_ask_for_another_look_by_coming_back():
+    access = many(1)
+    access.tick(NOW)
+    assert fails_at(access, NOW)
+    access.add("again", Visit("key 0", "hash 0"))
+    access.tick(NOW + 10)
+    assert access.next_job() is None
+
+
+def test_whose_look_failed_and_who_left_is_forgotten():
+    access = many(2)
+    access.tick(NOW)
+    assert fails_at(access, NOW)
+    access.discard("0")
+    access.discard("1")
+    access.tick(NOW + SWEEP_SECONDS)
+    access.add("0", Visit("key 0", "hash 0"))
+    access.add("1", Visit("key 1", "hash 1"))
+    access.tick(NOW + SWEEP_SECONDS + 1)
+    assert len(access.next_job()[1].visits) == 2
+
+
+def test_one_look_is_under_way_at_a_time(access):
+    access.tick(NOW)
+    found, job = access.next_job()
+    access.end(Ending(doubtful=("1",)), NOW)
+    assert access.next_job() is None
+    access.answer(found, AccessResult(("same",) * len(job.visits)), NOW)
+    assert access.next_job() is not None
+
+
+def test_a_doubt_does_not_keep_what_failed_waiting(access):
+    access.tick(NOW)
+    fails_at(access, NOW)
+    access.tick(NOW + 1)
+    access.add("new", Visit("new key", "new hash", "7"))
+    for _ in range(4):
+        access.end(Ending(doubtful=("7",)), NOW + 1)
+        look(access)
+    access.end(Ending(doubtful=("7",)), NOW + 1)
+    assert [len(each.visits) for each in looked_at(access)] == [1], "only the doubt is left"
+
+
+def test_what_could_not_be_found_out_is_left_as_it_is(access):
+    access.tick(NOW)
+    look(access)
+    access.tick(NOW + SWEEP_SECONDS)
+    found, _ = access.next_job()
+    unknown = AccessResult(("", "same", "same"), "ConnectionError: it is down", frozenset({0}))
+    assert access.answer(found, unknown, NOW) == [
+        Report("1 of 3 sessions could not be looked at: ConnectionError: it is down")
+    ]
+    assert access.next_job() is None
+    access.tick(NOW + 2 * SWEEP_SECONDS)
+    assert look(access, _1="fewer") == [End(("a", "phone", "tab"), "access")], (
+        "compared with what was known before"
+    )
+
+
+def test_what_was_never_found_out_is_looked_at_by_the_sweep(access):
+    access.tick(NOW)
+    found, job = access.next_job()
+    unknown = AccessResult(("same", "same", ""), "it is down", frozenset({2}))
+    access.answer(found, unknown, NOW)
+    access.tick(NOW + SWEEP_SECONDS)
     assert access.next_job()[1] == job
 
 
-def test_many_are_looked_at_in_several_jobs():
-    access = Access(max_age=100, now=NOW)
-    for number in range(MAX_VISITS + 1):
-        access.add(str(number), Visit(f"key {number}", f"hash {number}"))
+def test_an_answer_of_another_length_is_none(access):
     access.tick(NOW)
-    sizes = [len(access.next_job()[1].visits) for _ in range(2)]
-    assert sizes == [MAX_VISITS, 1]
-    assert access.next_job() is None
+    found, _ = access.next_job()
+    assert access.answer(found, AccessResult((None,)), NOW) == [
+        Report("sessions could not be looked at: not all were answered")
+    ]
+    access.tick(NOW + 1)
+    assert access.next_job() is not None
+
+
+def test_many_are_looked_at_in_several_jobs():
+    access = many(MAX_VISITS + 1)
+    access.tick(NOW)
+    assert [len(each.visits) for each in looked_at(access)] == [MAX_VISITS, 1]
+
+
+def many(count):
+    access = Access(max_age=100, now=NOW)
+    for number in range(count):
+        access.add(str(number), Visit(f"key {number}", f"hash {number}"))
+    return access
+
+
+def looked_at(access):
+    """Answer all that is due now; the jobs."""
+    jobs = []
+    while found := access.next_job():
+        access.answer(found[0], AccessResult(("same",) * len(found[1].visits)), NOW)
+        jobs.append(found[1])
+    return jobs
+
+
+def fails_at(access, now):
+    """Is there a look at that time? It fails."""
+    access.tick(now)
+    found = access.next_job()
+    if found is not None:
+        access.failed(found[0], "it hangs", now)
+    return found is not None
+
+
+def sweep_with_one_that_hangs(access, begin):
+    """Who was looked at, how often who hangs was alone, and the seconds of pauses.
+
+    A look that hangs takes no time here.
+    """
+    looked, alone, now = set(), 0, begin
+    while (found := access.next_job()) or now == begin or access._again:
+        if found is None:
+            now += 1
+            access.tick(now)
+            continue
+        names = {int(key.removeprefix("key ")) for key, _ in found[1].visits}
+        if 77 in names:
+            alone += len(names) == 1
+            access.failed(found[0], "it hangs", now)
+        else:
+            looked |= names
+            access.answer(found[0], AccessResult(("same",) * len(names)), now)
+    return looked, alone, now - begin
 
 
 def test_what_is_remembered_goes_on(access):
@@ -210,8 +387,30 @@ def test_what_is_remembered_goes_on(access):
     assert after.next_job() is None, "its stamp is known"
 
 
+def test_it_remembers_what_was_rendered_since_it_began(access):
+    assert access.remembers(NOW)
+    assert not access.remembers(NOW - 0.1)
+
+
+def test_what_goes_on_remembers_since_it_first_began(access):
+    after = Access(max_age=100, now=NOW + 50)
+    assert not after.remembers(NOW)
+    after.load(access.dump())
+    assert after.remembers(NOW)
+    assert not after.remembers(NOW - 0.1)
+
+
 @pytest.mark.parametrize(
-    "value", [None, [], {}, {"sessions": 1}, {"sessions": {}, "users": {"1": "x"}, "stamps": []}]
+    "value",
+    [
+        None,
+        [],
+        {},
+        {"began": 1, "sessions": 1},
+        {"began": 1, "sessions": {}, "users": {"1": "x"}, "stamps": []},
+        {"sessions": {}, "users": {}, "stamps": []},
+        {"began": "x", "sessions": {}, "users": {}, "stamps": []},
+    ],
 )
 def test_what_is_damaged_is_not_loaded(value):
     with pytest.raises(BadMessage):
