@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 
 from serverpush.conf import config
 from serverpush.web import pages
+from serverpush.web.answers import Answer
 
 
 class ServerPushMiddleware:
@@ -36,14 +37,18 @@ class ServerPushMiddleware:
         pages.mark_time(request)
         if self.is_async:
             return self.__acall__(request)
-        response: HttpResponseBase = self.get_response(request)
+        response: HttpResponseBase
+        with Answer(request) as answer:
+            answer.response = response = self.get_response(request)
         if _is_rendering(request) or not pages.concerns(request, response):
             return response
         finished: HttpResponseBase = pages.finish(request, response)
         return finished
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = await self.get_response(request)
+        response: HttpResponseBase
+        with Answer(request) as answer:
+            answer.response = response = await self.get_response(request)
         if _is_rendering(request) or not pages.concerns(request, response):
             return response
         # It asks the database, and the update function may be a sync one.

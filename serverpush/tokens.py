@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core import signing
 from django.utils.crypto import salted_hmac
 
@@ -50,7 +51,16 @@ def session_hash(session_key: str | None) -> str:
 
 def notifier_key() -> str:
     """The bearer key of the notifier port, derived from ``SECRET_KEY``."""
-    return salted_hmac("serverpush.notifier", "key", algorithm="sha256").hexdigest()
+    return _notifier_key(settings.SECRET_KEY)
+
+
+def notifier_keys() -> list[str]:
+    """The keys that the notifier port accepts: today's, and those of ``SECRET_KEY_FALLBACKS``."""
+    return [_notifier_key(each) for each in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
+
+
+def _notifier_key(secret: str | bytes) -> str:
+    return salted_hmac("serverpush.notifier", "key", secret=secret, algorithm="sha256").hexdigest()
 
 
 def _sign(use: str, value: Any) -> str:

@@ -8,7 +8,7 @@ from django.core import signing
 from serverpush import tokens
 from serverpush.exceptions import BadToken, TokenExpired
 from serverpush.protocol import Condition, Dependency, Page, Serializer
-from serverpush.tokens import notifier_key, session_hash, sign_page, verify_page
+from serverpush.tokens import notifier_key, notifier_keys, session_hash, sign_page, verify_page
 
 PAGE = Page(
     path="/a/<b>/",
@@ -144,3 +144,12 @@ def test_the_notifier_key_depends_on_the_secret(settings):
     assert len(before) == 64
     settings.SECRET_KEY = "another"
     assert notifier_key() != before
+
+
+def test_the_notifier_accepts_the_keys_of_secrets_before(settings):
+    before = notifier_key()
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another"
+    assert notifier_keys() == [notifier_key(), before]
+    settings.SECRET_KEY_FALLBACKS = []
+    assert notifier_keys() == [notifier_key()]

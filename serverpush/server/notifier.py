@@ -59,7 +59,7 @@ class Notifier:
     """The WSGI application of the notifier port.
 
     Arguments:
-        key: the bearer key, as ``serverpush_key`` prints it.
+        keys: the bearer keys that are accepted, the first as ``serverpush_key`` prints it.
         models: what is known of each model, by label.
         accept: applies changes and the reason of a gap before them ("": none),
             and returns the position of the last.
@@ -71,14 +71,14 @@ class Notifier:
     def __init__(
         self,
         *,
-        key: str,
+        keys: Iterable[str],
         models: dict[str, ModelInfo],
         accept: Callable[[list[Change], str], Position],
         end: Callable[[Ending], None],
         health: Callable[[], dict[str, Any]],
         telemetry: Telemetry,
     ) -> None:
-        self._authorization = f"Bearer {key}".encode()
+        self._authorizations = [f"Bearer {key}".encode() for key in keys]
         self._models = models
         self._accept = accept
         self._end = end
@@ -190,7 +190,7 @@ class Notifier:
 
     def _authorize(self, environ: dict[str, Any]) -> None:
         given = environ.get("HTTP_AUTHORIZATION", "").encode("utf-8", "replace")
-        if not hmac.compare_digest(given, self._authorization):
+        if not any(hmac.compare_digest(given, each) for each in self._authorizations):
             raise _Answer(401, "send Authorization: Bearer KEY; manage.py serverpush_key prints it")
 
     def _body(self, environ: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from serverpush import losses
 from serverpush.exceptions import BadMessage
 from serverpush.server.core.access import Access
 from serverpush.server.core.log import Log
@@ -70,13 +71,22 @@ def _set_aside(path: Path, reason: BadMessage) -> None:
 
 
 def take(path: Path) -> bool:
-    """Is there a word of lost changes at ``path``? It is taken away."""
+    """Is there a word of lost changes at ``path``, or beside it? It is taken away."""
     try:
-        path.unlink()
+        taken = [_take(each) for each in losses.left(path)]
+    except OSError as error:
+        logger.error("%s: %s", path, error)
+        return False
+    return any(taken)
+
+
+def _take(word: Path) -> bool:
+    try:
+        word.unlink()
     except FileNotFoundError:
         return False
     except OSError as error:
-        logger.error("%s: %s", path, error)
+        logger.error("%s: %s", word, error)
         return False
     return True
 

@@ -1,8 +1,9 @@
 """Access: what the site knows of its end, reported once it is committed.
 
 Logging out, and logging in anew, ends a session; deleting a user ends that user's
-access; other groups or permissions change it. Whatever else is saved of a user (a
-password, ``is_active``) puts the user in doubt, and the push server has a renderer look.
+access; other groups, permissions or ``RIGHTS`` change it. Whatever else is saved of a
+user (a password, ``is_active``) puts the user in doubt, and the push server has a
+renderer look. What a request causes to its own session or user waits for its answer.
 What tells nobody (a session that expires or is flushed by hand, a group's own
 permissions, ``update()``) is found by the push server's sweep.
 """
@@ -18,15 +19,23 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, models, router
-from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.db.models.signals import m2m_changed, post_delete, post_init, post_save
 
 from serverpush.labels import Model, label_of
 from serverpush.protocol import Ending
 from serverpush.tokens import session_hash
+from serverpush.web.answers import Answer, awaited
 from serverpush.web.commits import after_commit
 from serverpush.web.outbox import outbox
 
 RELATIONS = ("groups", "user_permissions")
+# ``is_active`` is none of them: a session whose user may not be there is found by a look.
+RIGHTS = ("is_staff", "is_superuser")
+NOTED = "_serverpush_rights"
+UNKNOWN = (None, None)
+# A user who has just been made was shown nothing before, and may be shown a page before
+# a report arrives, which would have it loaded again.
+MADE_HERE = "_serverpush_made_here"
 
 
 def connect() -> None:
@@ -42,6 +51,9 @@ def connect() -> None:
         # Proxies and children are saved and deleted under their own names.
         if issubclass(model, user_model):
             label = label_of(model)
+            if _has_rights(model):
+                uid = f"serverpush.user_loaded.{label}"
+                post_init.connect(_loaded, sender=model, dispatch_uid=uid)
             post_save.connect(_saved, sender=model, dispatch_uid=f"serverpush.user_saved.{label}")
             post_delete.connect(
                 _deleted, sender=model, dispatch_uid=f"serverpush.user_deleted.{label}"
@@ -56,6 +68,10 @@ def _relations(user_model: Any) -> list[Any]:
     """The fields that say what a user may do, as far as this user model has them."""
     fields: Iterable[Any] = user_model._meta.many_to_many
     return [each for each in fields if each.name in RELATIONS]
+
+
+def _has_rights(model: Model) -> bool:
+    return any(field.attname in RIGHTS for field in model._meta.concrete_fields)
 
 
 def _logged_out(sender: Any, request: Any, **kwargs: Any) -> None:
@@ -86,25 +102,53 @@ def _end_session(session: Any, key: str | None) -> None:
     if key:
         model = getattr(session, "model", None)
         using = DEFAULT_DB_ALIAS if model is None else router.db_for_write(model)
-        _report(Ending(sessions=(session_hash(key),)), using)
+        _report(Ending(sessions=(session_hash(key),)), using, awaited())
+
+
+def _loaded(sender: Model, instance: models.Model, **kwargs: Any) -> None:
+    values = instance.__dict__
+    values[NOTED] = (values.get("is_staff"), values.get("is_superuser"))
 
 
 def _saved(
     sender: Model,
     instance: models.Model,
     created: bool,
+    raw: bool,
     update_fields: Iterable[str] | None,
     using: str,
     **kwargs: Any,
 ) -> None:
+    rights = _saved_rights(instance, update_fields)
+    flipped = rights != instance.__dict__.get(NOTED, UNKNOWN)
+    if flipped:
+        # Not before the commit: what is rolled back has to be saved, and told, again.
+        after_commit(lambda: instance.__dict__.update({NOTED: rights}), using)
+    if created:
+        instance.__dict__[MADE_HERE] = True
     # A login saves when it was.
-    if not created and set(update_fields or ()) != {"last_login"}:
-        _report(Ending(doubtful=(_key(instance),)), using)
+    elif set(update_fields or ()) != {"last_login"}:
+        # A fixture's user was not loaded from the database.
+        flipped |= raw and rights != UNKNOWN
+        key = _key(instance)
+        changed = (key,) if flipped and MADE_HERE not in instance.__dict__ else ()
+        _report_user(key, Ending(changed=changed, doubtful=(key,)), using)
+
+
+def _saved_rights(user: models.Model, update_fields: Iterable[str] | None) -> tuple[Any, ...]:
+    """What the database holds of ``RIGHTS`` after a save; None for what is not known."""
+    values = user.__dict__
+    noted = values.get(NOTED, UNKNOWN)
+    return tuple(
+        values.get(name) if update_fields is None or name in update_fields else before
+        for name, before in zip(RIGHTS, noted, strict=True)
+    )
 
 
 def _deleted(sender: Model, instance: models.Model, using: str, **kwargs: Any) -> None:
     # Now, for Django sets the key to None next.
-    _report(Ending(users=(_key(instance),)), using)
+    key = _key(instance)
+    _report_user(key, Ending(users=(key,)), using)
 
 
 def _related(
@@ -125,8 +169,10 @@ def _related(
         keys = list(_members(sender, instance, using))
     else:
         keys = [str(pk) for pk in pk_set or ()]
-    if keys:
+    if MADE_HERE in instance.__dict__:
         _report(Ending(doubtful=tuple(keys)), using)
+    elif keys:
+        _report(Ending(changed=tuple(keys)), using)
 
 
 def _members(through: Model, instance: models.Model, using: str) -> Iterator[str]:
@@ -144,8 +190,13 @@ def _key(user: Any) -> str:
     return str(getattr(user, get_user_model()._meta.pk.attname))
 
 
-def _report(ending: Ending, using: str) -> None:
+def _report_user(user: str, ending: Ending, using: str) -> None:
+    answer = awaited()
+    _report(ending, using, answer if answer is not None and answer.is_for(user) else None)
+
+
+def _report(ending: Ending, using: str, answer: Answer | None = None) -> None:
     def put() -> None:
-        outbox.put(ending)
+        (outbox if answer is None else answer).put(ending)
 
     after_commit(put, using)

@@ -19,7 +19,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from serverpush.conf import config, losses_file
+from serverpush import losses
 from serverpush.protocol import Change, Ending
 from serverpush.web.line import Line
 from serverpush.web.waiting import Entry, Waiting
@@ -89,7 +89,8 @@ class Outbox:
 
     The thread starts with the first entry, sends at once, and keeps what it could
     not deliver. What is lost, by overflow or because a batch was refused, is
-    marked as a gap in the next batch.
+    marked as a gap in the next batch. What would be lost if the process ended
+    stands in its will.
     """
 
     def __init__(self, limit: int = MAX_WAITING) -> None:
@@ -112,6 +113,9 @@ class Outbox:
         self._ending = threading.Event()
         self._gap = ""
         self._gap_is_due = False
+        # The gap of the batch that is being sent.
+        self._telling = ""
+        self._will = losses.Will()
         self._overflowing = False
         self._away = False
         # The last refusal of each path: it is logged once.
@@ -141,19 +145,27 @@ class Outbox:
             thread.join(timeout)
         with self._lock:
             left = [*self._waiting, *self._sending]
+            is_lossy = self._is_lossy()
         if left:
             logger.warning(
                 "%s not reported: the push server could not be reached before this process ended",
                 _counted(left, "was", "were"),
             )
-        if any(isinstance(each, Change) for each in left):
-            _leave_word()
-        return not left
+        if is_lossy:
+            losses.leave()
+        self._will.take_back()
+        return not left and not is_lossy
 
     def pending(self) -> int:
         """How many entries wait or are on their way."""
         with self._lock:
             return len(self._waiting) + len(self._sending)
+
+    def _is_lossy(self) -> bool:
+        """Would pages be stale without a word if no more was sent?"""
+        # Those that are being sent are all of one kind.
+        sends_changes = any(isinstance(each, Change) for each in self._sending[:1])
+        return bool(self._gap or self._telling) or sends_changes or self._waiting.has_changes
 
     def _start(self) -> None:
         with self._lock:
@@ -214,15 +226,22 @@ class Outbox:
                 return False
             self._ending.wait(REST)
         self._overflowing = False
+        if self._gap:
+            self._will.leave()
+        else:
+            self._will.take_back()
         return True
 
     def _take(self) -> Batch | None:
         with self._lock:
             self._waiting.put_back(self._sending)
             self._sending = entries = self._waiting.take(MAX_BATCH)
+            if self._telling:
+                self._gap, self._gap_is_due = self._telling, True
             if not entries and not self._gap_is_due:
                 return None
-            gap, self._gap, self._gap_is_due = self._gap, "", False
+            gap = self._telling = self._gap
+            self._gap, self._gap_is_due = "", False
         batch = Batch.of(entries, gap)
         while len(batch.content) > MAX_BODY and len(entries) > 1:
             entries = self._put_half_back(entries)
@@ -242,9 +261,11 @@ class Outbox:
         while not self._attempt(batch):
             if self._ending.is_set():
                 return False
+            if self._is_lossy():
+                self._will.leave()
             self._ending.wait(delay)
             delay = min(delay * 2, LAST_DELAY)
-        self._sending = []
+        self._sending, self._telling = [], ""
         return True
 
     def _attempt(self, batch: Batch) -> bool:
@@ -306,16 +327,6 @@ def _counted(entries: Sequence[Entry], one: str, several: str, between: str = " 
     nouns = Counter(KINDS[type(each)].nouns for each in entries)
     told = [f"{count} {nouns[count > 1]}" for nouns, count in sorted(nouns.items())]
     return f"{' and '.join(told)}{between}{several if len(entries) > 1 else one}"
-
-
-def _leave_word() -> None:
-    """Let the push server know, when it is back, that something is missing in its log."""
-    try:
-        path = losses_file(config().port)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-    except (OSError, ImproperlyConfigured) as error:
-        logger.warning("open pages can't be told to refresh: %s", error)
 
 
 outbox = Outbox()

@@ -33,6 +33,10 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._changes) + len(self._endings)
 
+    @property
+    def has_changes(self) -> bool:
+        return bool(self._changes)
+
     def add(self, entry: Entry) -> Entry | None:
         """Let ``entry`` wait; returns the one that was dropped for it, if one was."""
         if self._has(entry):

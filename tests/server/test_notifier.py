@@ -29,7 +29,7 @@ class Port:
         self.health = {"status": "ok"}
         self.endings = []
         self.notifier = Notifier(
-            key="secret",
+            keys=["secret", "the one before"],
             models=MODELS,
             accept=self.accept,
             end=self.endings.append,
@@ -89,6 +89,10 @@ def test_changes_are_accepted(port):
 def test_a_change_may_say_when_it_was_committed(port):
     port.request(change(at=12.5))
     assert port.accepted[0][0].at == 12.5
+
+
+def test_the_key_before_is_accepted(port):
+    assert port.request(change(), key="the one before")[0] == 202
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong", "sécret"])

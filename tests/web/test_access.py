@@ -1,5 +1,7 @@
 """What the site reports of access that has ended, or may have."""
 
+import asyncio
+import pickle
 from contextlib import contextmanager
 from contextlib import suppress as suppress_error
 
@@ -8,9 +10,11 @@ from django.contrib.auth import alogout, authenticate, login, logout, update_ses
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.serializers import deserialize, serialize
 from django.db import connection, transaction
-from django.http import HttpResponse
-from django.test import Client, RequestFactory
+from django.http import HttpResponse, StreamingHttpResponse
+from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
@@ -19,12 +23,32 @@ from serverpush.protocol import Ending, Page, Visitor
 from serverpush.renderer.requests import page_request
 from serverpush.tokens import session_hash
 from serverpush.web import access
+from serverpush.web.answers import Answer, awaited
 from serverpush.web.outbox import outbox
 from tests.people.process import printed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 COOKIE = "sessionid"
+
+
+class Stopped(BaseException):
+    """Ends a request without a response."""
+
+
+def reported_so_far():
+    return 0
+
+
+class Replacing:
+    """A middleware whose response is its own."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        self.get_response(request)
+        return HttpResponse("replaced")
 
 
 class Unwanted(Exception):
@@ -40,6 +64,10 @@ def rolled_back():
 
 def doubt(user):
     return Ending(doubtful=(str(user.pk),))
+
+
+def changed(user, *others):
+    return Ending(changed=(str(user.pk), *(str(each.pk) for each in others)))
 
 
 def end(key):
@@ -61,6 +89,43 @@ async def log_out_async(request):
     return HttpResponse("out")
 
 
+def log_out_and_go_on(request):
+    """What was reported when the view had logged out, and waited for the commit."""
+    with transaction.atomic():
+        logout(request)
+    return HttpResponse(str(reported_so_far()))
+
+
+async def log_out_and_go_on_async(request):
+    await alogout(request)
+    return HttpResponse(str(reported_so_far()))
+
+
+def log_out_and_fail(request):
+    logout(request)
+    raise ZeroDivisionError
+
+
+def log_out_and_exit(request):
+    logout(request)
+    raise Stopped
+
+
+def log_out_and_stream(request):
+    logout(request)
+    return StreamingHttpResponse(str(reported_so_far()) for _ in range(1))
+
+
+def delete(request):
+    request.user.delete()
+    return HttpResponse(str(reported_so_far()))
+
+
+def save_ann(request):
+    User.objects.get(username="ann").save()
+    return HttpResponse(str(reported_so_far()))
+
+
 def log_out_twice(request):
     """Rolled back, and then for good."""
     with suppress_error(Unwanted), transaction.atomic():
@@ -73,7 +138,7 @@ def change_password(request):
     request.user.set_password("another")
     request.user.save()
     update_session_auth_hash(request, request.user)
-    return HttpResponse("changed")
+    return HttpResponse(str(reported_so_far()))
 
 
 urlpatterns = [
@@ -82,6 +147,13 @@ urlpatterns = [
     path("log-out/async/", log_out_async),
     path("log-out/rolled-back/", log_out_twice),
     path("change-password/", change_password),
+    path("go-on/", log_out_and_go_on),
+    path("go-on/async/", log_out_and_go_on_async),
+    path("fail/", log_out_and_fail),
+    path("exit/", log_out_and_exit),
+    path("stream/", log_out_and_stream),
+    path("delete/", delete),
+    path("save-ann/", save_ann),
 ]
 
 
@@ -107,6 +179,13 @@ def browser(ann, ended):
 
 def key(client):
     return client.cookies[COOKIE].value
+
+
+def anew(browser, kind=Client):
+    """The same browser, for which the middleware is loaded anew."""
+    client = kind()
+    client.cookies = browser.cookies
+    return client
 
 
 class TestSessions:
@@ -181,6 +260,103 @@ class TestSessions:
         assert len(ended) == 1
 
 
+class TestAnswers:
+    """What a request ends of its own is reported when its answer has left."""
+
+    @pytest.fixture(autouse=True)
+    def _so_far(self, ended, monkeypatch):
+        monkeypatch.setitem(globals(), "reported_so_far", lambda: len(ended))
+
+    @pytest.mark.parametrize("url", ["/go-on/", "/go-on/async/"])
+    def test_a_logout(self, browser, ended, url):
+        before = key(browser)
+        assert browser.get(url).content == b"0"
+        assert ended == [end(before)]
+
+    @pytest.mark.parametrize("url", ["/go-on/", "/go-on/async/"])
+    def test_on_the_loop(self, browser, ended, url):
+        before = key(browser)
+        response = asyncio.run(anew(browser, AsyncClient).get(url))
+        assert response.content == b"0"
+        assert ended == [end(before)]
+
+    def test_not_before_the_response_is_closed(self, browser, ended, rf):
+        handler = WSGIHandler()
+        environ = rf.get("/log-out/", HTTP_COOKIE=f"{COOKIE}={key(browser)}").environ
+        response = handler(environ, lambda status, headers: None)
+        assert b"".join(response) == b"out"
+        assert ended == []
+        response.close()
+        assert ended == [end(key(browser))]
+
+    def test_another_response_goes_out(self, browser, ended, settings):
+        settings.MIDDLEWARE = [f"{__name__}.Replacing", *settings.MIDDLEWARE]
+        before = key(browser)
+        assert anew(browser).get("/log-out/").content == b"replaced"
+        assert ended == [end(before)]
+
+    def test_a_view_that_fails(self, browser, ended):
+        before = key(browser)
+        browser.raise_request_exception = False
+        assert browser.get("/fail/").status_code == 500
+        assert ended == [end(before)]
+
+    def test_a_view_that_is_stopped(self, browser, ended):
+        before = key(browser)
+        with pytest.raises(Stopped):
+            browser.get("/exit/")
+        assert ended == [end(before)]
+
+    def test_a_stream_is_not_waited_for(self, browser, ended):
+        before = key(browser)
+        response = browser.get("/stream/")
+        assert ended == [end(before)]
+        assert b"".join(response) == b"1"
+
+    def test_changing_ones_own_password(self, browser, ann, ended):
+        assert browser.get("/change-password/").content == b"0"
+        assert ended == [doubt(ann)]
+
+    def test_deleting_oneself(self, browser, ann, ended):
+        assert browser.get("/delete/").content == b"0"
+        assert ended == [Ending(users=(str(ann.pk),))]
+
+    def test_another_user_does_not_wait(self, browser, bob, ann, ended):
+        browser.get("/log-in/bob/")
+        assert browser.get("/save-ann/").content == b"2"
+        assert ended[1:] == [doubt(ann)]
+
+    def test_nor_does_one_who_is_not_asked_for(self, browser, ann, ended):
+        assert browser.get("/save-ann/").content == b"1"
+
+    def test_what_is_ended_later_goes_out_at_once(self, rf, ended):
+        with Answer(rf.get("/")) as answer:
+            answer.response = HttpResponse()
+        answer.put(end("later"))
+        assert ended == [end("later")]
+
+    def test_one_answer_within_another(self, rf, ended):
+        with Answer(rf.get("/")) as outer:
+            with Answer(rf.get("/")) as inner:
+                assert awaited() is inner
+            assert awaited() is outer
+        assert awaited() is None
+
+    def test_without_the_middleware(self, browser, ended, settings):
+        settings.MIDDLEWARE = settings.MIDDLEWARE[:-1]
+        assert anew(browser).get("/go-on/").content == b"1"
+
+    def test_a_failing_close_does_not_keep_it(self, rf, ended):
+        request = rf.get("/")
+        request.close = lambda: 1 / 0
+        with Answer(request) as answer:
+            answer.put(end("it"))
+            answer.response = HttpResponse()
+        with pytest.raises(ZeroDivisionError):
+            request.close()
+        assert ended == [end("it")]
+
+
 class TestUsers:
     def test_a_save_puts_in_doubt(self, ann, ended):
         ann.set_password("another")
@@ -219,19 +395,6 @@ class TestUsers:
         key = str(ann.pk)
         ann.delete()
         assert ended == [Ending(users=(key,))]
-
-    def test_a_proxy(self, ann, ended):
-        class Reader(User):
-            class Meta:
-                proxy = True
-                app_label = "project"
-
-        try:
-            access.connect()
-            Reader.objects.get().save()
-            assert ended == [doubt(ann)]
-        finally:
-            forget(Reader)
 
     def test_nothing_before_the_commit_and_nothing_after_a_rollback(self, ann, ended):
         with rolled_back():
@@ -274,6 +437,120 @@ class TestUsers:
         assert len(ended) == 1
 
 
+class TestRights:
+    """What a user is by flags, told even if nobody is connected to be looked at."""
+
+    @pytest.fixture
+    def ann(self, ann, ended):
+        return User.objects.get(pk=ann.pk)
+
+    def flip(self, user):
+        return Ending(changed=(str(user.pk),), doubtful=(str(user.pk),))
+
+    @pytest.mark.parametrize("name", ["is_staff", "is_superuser"])
+    def test_a_flag_that_flips(self, ann, ended, name):
+        for value in (True, False):
+            user = User.objects.get()
+            setattr(user, name, value)
+            user.save()
+        assert ended == [self.flip(ann)] * 2
+
+    def test_it_is_told_once(self, ann, ended):
+        ann.is_staff = True
+        ann.save()
+        ann.save()
+        ann.is_staff = False
+        ann.save()
+        assert ended == [self.flip(ann), doubt(ann), self.flip(ann)]
+
+    def test_what_is_not_saved(self, ann, ended):
+        ann.is_staff = True
+        ann.save(update_fields=["first_name"])
+        ann.save(update_fields=["last_login"])
+        assert ended == [doubt(ann)]
+        ann.save()
+        assert ended == [doubt(ann), self.flip(ann)]
+
+    def test_what_was_rolled_back_is_told_when_it_is_saved_again(self, ann, ended):
+        ann.is_staff = True
+        with rolled_back():
+            ann.save()
+        assert ended == []
+        ann.save()
+        assert ended == [self.flip(ann)]
+
+    def test_a_user_who_was_made_here(self, ended):
+        user = User(username="bob")
+        user.is_staff = True
+        user.save()
+        assert ended == []
+        user.save()
+        assert ended == [doubt(user)]
+        user.is_superuser = True
+        user.save()
+        user.groups.add(Group.objects.create(name="readers"))
+        assert ended == [doubt(user)] * 3
+
+    def test_a_user_who_was_loaded_in_part(self, ann, ended):
+        with CaptureQueriesContext(connection) as captured:
+            user = User.objects.only("username").get()
+        assert len(captured) == 1
+        user.save()
+        assert ended == [doubt(ann)]
+        # What it was before is not known then.
+        user.is_staff = False
+        user.save()
+        assert ended == [doubt(ann), self.flip(ann)]
+
+    def test_a_user_who_was_loaded_again(self, ann, ended):
+        user = User.objects.get()
+        ann.is_staff = True
+        ann.save()
+        user.refresh_from_db()
+        user.is_staff = False
+        user.save()
+        ended.clear()
+        User.objects.filter(pk=ann.pk).update(is_staff=True)
+        user.refresh_from_db(fields=["is_staff"])
+        user.save()
+        assert ended == [self.flip(ann)]
+
+    def test_a_pickled_user(self, ann, ended):
+        user = pickle.loads(pickle.dumps(User.objects.get()))
+        user.save()
+        user.is_superuser = True
+        user.save()
+        assert ended == [doubt(ann), self.flip(ann)]
+
+    def test_a_fixture(self, ann, ended):
+        ann.is_staff = True
+        fixture = serialize("json", [ann])
+        for each in deserialize("json", fixture):
+            each.save()
+        assert ended == [self.flip(ann)]
+
+    def test_a_user_who_is_deactivated_is_looked_at(self, ann, ended):
+        ann.is_active = False
+        ann.save()
+        assert ended == [doubt(ann)]
+
+    def test_a_proxy(self, ann, ended):
+        class Reader(User):
+            class Meta:
+                proxy = True
+                app_label = "project"
+
+        try:
+            access.connect()
+            reader = Reader.objects.get()
+            reader.save()
+            reader.is_staff = True
+            reader.save()
+            assert ended == [doubt(ann), self.flip(ann)]
+        finally:
+            forget(Reader)
+
+
 def forget(model):
     """Take a test's own model out of the registry."""
     from django.apps import apps
@@ -283,6 +560,10 @@ def forget(model):
 
 
 class TestPermissions:
+    @pytest.fixture
+    def ann(self, ann):
+        return User.objects.get(pk=ann.pk)
+
     @pytest.fixture
     def group(self):
         return Group.objects.create(name="readers")
@@ -298,24 +579,24 @@ class TestPermissions:
             relation.remove(other)
             relation.set([other])
             relation.clear()
-            assert ended == [doubt(ann)] * 4
+            assert ended == [changed(ann)] * 4
 
     def test_a_groups_users(self, ann, bob, group, ended):
         group.user_set.add(ann)
         group.user_set.remove(ann)
         group.user_set.add(bob)
-        assert ended == [doubt(ann), doubt(ann), doubt(bob)]
+        assert ended == [changed(ann), changed(ann), changed(bob)]
 
     def test_a_group_that_loses_all_its_users(self, ann, bob, group, ended):
         group.user_set.add(ann, bob)
         ended.clear()
         group.user_set.clear()
-        assert [sorted(each.doubtful) for each in ended] == [sorted([str(ann.pk), str(bob.pk)])]
+        assert [sorted(each.changed) for each in ended] == [sorted([str(ann.pk), str(bob.pk)])]
 
     def test_a_permissions_users(self, ann, permission, ended):
         permission.user_set.add(ann)
         permission.user_set.clear()
-        assert ended == [doubt(ann)] * 2
+        assert ended == [changed(ann)] * 2
 
     def test_what_is_there_already(self, ann, group, ended):
         ann.groups.add(group)

@@ -1,4 +1,6 @@
 import logging
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -8,7 +10,9 @@ import time
 
 import pytest
 
+from serverpush.conf import losses_file
 from serverpush.protocol import Change, Ending
+from serverpush.server import state
 from serverpush.tokens import notifier_key
 from serverpush.web import outbox as module
 from serverpush.web.outbox import Outbox
@@ -544,6 +548,122 @@ class TestFlush:
         box = outbox()
         assert box.flush()
         assert box._thread is None
+
+
+class TestWord:
+    """What the push server is told where the process can't report."""
+
+    @pytest.fixture
+    def losses(self, settings, tmp_path):
+        settings.SERVERPUSH_STATE_FILE = str(tmp_path / "state.json")
+        return losses_file(8013)
+
+    def will(self, losses):
+        return losses.with_name(f"{losses.name}.{os.getpid()}")
+
+    def test_changes_that_wait_stand_in_the_will(self, outbox, start_notifier, settings, losses):
+        port = settings.SERVERPUSH_NOTIFIER_PORT = free_port()
+        outbox().put(change(1))
+        until(self.will(losses).exists)
+        notifier = start_notifier(port)
+        assert notifier.changes(1)
+        until(lambda: not self.will(losses).exists())
+        assert not state.take(losses)
+
+    def test_ends_of_access_do_not_until_a_change_waits_too(self, outbox, settings, losses, log):
+        settings.SERVERPUSH_NOTIFIER_PORT = free_port()
+        box = outbox()
+        box.put(doubt("1"))
+        until(lambda: log(logging.WARNING))
+        assert not self.will(losses).exists()
+        box.put(change(1))
+        until(self.will(losses).exists)
+
+    def test_a_push_server_that_answers_costs_no_file(self, outbox, notifier, losses):
+        box = outbox()
+        box.put(change(1))
+        notifier.next_batch()
+        assert box.flush(5)
+        assert list(losses.parent.iterdir()) == []
+
+    def test_a_change_that_is_left_at_the_end(self, outbox, settings, losses):
+        settings.SERVERPUSH_NOTIFIER_PORT = free_port()
+        box = outbox()
+        box.put(change(1))
+        assert not box.flush()
+        assert state.take(losses)
+        assert not self.will(losses).exists()
+
+    def test_an_end_of_access_that_is_left_at_the_end(self, outbox, settings, losses):
+        settings.SERVERPUSH_NOTIFIER_PORT = free_port()
+        box = outbox()
+        box.put(doubt("1"))
+        assert not box.flush()
+        assert not state.take(losses)
+
+    @pytest.mark.parametrize("answers", [[401], [400, 400]])
+    def test_a_gap_that_was_not_told(self, outbox, notifier, losses, answers):
+        notifier.answers += [(status, {"error": "no"}) for status in answers]
+        box = outbox()
+        box.put(change(1))
+        until(self.will(losses).exists)
+        assert not box.flush(5)
+        assert state.take(losses)
+
+    def test_a_gap_that_is_told_in_the_end(self, outbox, notifier, losses):
+        notifier.answers.append((401, {"error": "no"}))
+        box = outbox()
+        box.put(change(1))
+        notifier.next_batch()
+        until(self.will(losses).exists)
+        box.put(change(2))
+        assert notifier.next_batch()["gap"]
+        assert box.flush(5)
+        assert not state.take(losses)
+        assert not self.will(losses).exists()
+
+    def test_a_gap_on_its_way(self, outbox, notifier, losses):
+        """With an end of access, for which no word would be left."""
+        notifier.answers.append((401, {"error": "no"}))
+        box = outbox()
+        box.put(change(1))
+        notifier.next_batch()
+        until(lambda: not box.pending())
+        notifier.released.clear()
+        box.put(doubt("1"))
+        assert notifier.next_batch()["gap"]
+        assert not box.flush(0.1)
+        assert state.take(losses)
+
+    def test_a_gap_survives_the_thread_that_was_to_tell_it(
+        self, outbox, start_notifier, notifier, losses, settings
+    ):
+        notifier.answers.append((401, {"error": "no"}))
+        box = outbox()
+        box.put(change(1))
+        notifier.next_batch()
+        until(lambda: not box.pending())
+        settings.SERVERPUSH_NOTIFIER_PORT = free_port()
+        box._line.close()
+        box.put(doubt("1"))
+        assert not box.flush(5)
+        settings.SERVERPUSH_NOTIFIER_PORT = notifier.port
+        box.put(doubt("2"))
+        assert notifier.next_batch()["gap"]
+
+    def test_a_process_that_is_killed(self, losses):
+        """As the outbox of a real process leaves it, when the push server is away."""
+        source = f"""
+        settings.SERVERPUSH_STATE_FILE = {str(losses).removesuffix(".losses")!r}
+        outbox.put(Change('project.book', 1))
+        sys.stdin.readline()
+        """
+        with start(source, free_port()) as process:
+            until(losses.with_name(f"{losses.name}.{process.pid}").exists)
+            assert not state.take(losses)
+            process.send_signal(signal.SIGKILL)
+            process.wait(10)
+            assert state.take(losses)
 
 
 SCRIPT = """
