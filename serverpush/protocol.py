@@ -7,7 +7,7 @@ of the push server can be tested without it.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from serverpush.exceptions import BadMessage, brief
@@ -92,9 +92,7 @@ class Change:
             raise BadMessage(f"pk is a number or a text, not {brief(pk)}")
         if action not in CHANGE_ACTIONS:
             raise BadMessage(f"action is one of {', '.join(CHANGE_ACTIONS)}, not {brief(action)}")
-        if isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at < 1e11:
-            raise BadMessage(f"at is a number of seconds since 1970, not {brief(at)}")
-        return cls(model.lower(), pk, action, at)
+        return cls(model.lower(), pk, action, _seconds(at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +108,15 @@ class Ending:
 
     The connections of ``users`` (keys as text) and ``sessions`` (hashes) end.
     The pages of users whose permissions have ``changed`` have to be loaded anew,
-    and ``doubtful`` users are looked at: their access may have changed.
+    and ``doubtful`` users are looked at: their access may have changed. ``at`` is
+    when, in seconds since the epoch by the clock of whoever reports it; 0 for just now.
     """
 
     users: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
+    at: float = field(default=0, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -124,16 +124,23 @@ class Ending:
             "sessions": list(self.sessions),
             "changed": list(self.changed),
             "doubtful": list(self.doubtful),
+            "at": self.at,
         }
 
     @classmethod
     def from_json(cls, value: Any) -> Ending:
         """Check the shape of a body of ``/disconnect``; raises ``BadMessage``."""
-        known = {"users", "sessions", "changed", "doubtful"}
+        known = {"users", "sessions", "changed", "doubtful", "at"}
         if not isinstance(value, dict) or set(value) - known:
-            raise BadMessage("a body has users, sessions, changed and doubtful, no more")
-        lists = {name: _texts(name, given) for name, given in value.items()}
-        return cls(**lists)
+            raise BadMessage("a body has users, sessions, changed, doubtful and at, no more")
+        lists = {name: _texts(name, given) for name, given in value.items() if name != "at"}
+        return cls(**lists, at=_seconds(value.get("at", 0)))
+
+
+def _seconds(at: Any) -> float:
+    if isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at < 1e11:
+        raise BadMessage(f"at is a number of seconds since 1970, not {brief(at)}")
+    return at
 
 
 def _texts(name: str, given: Any) -> tuple[str, ...]:

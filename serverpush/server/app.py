@@ -220,7 +220,7 @@ class PushServer:
         if self.access.refuses(visit, page.time):
             self._emitter.close([client])
             return
-        self.access.add(client.id, visit)
+        self.access.add(client.id, visit, page.time)
         self.telemetry.connected(client.id, page.path, page.user, peer(client.handshake))
         since = self._since(admission)
         if visit.is_bound and not self.access.remembers(page.time):

@@ -162,7 +162,8 @@ class Notifier:
             raise _Answer(400, str(error)) from None
         position = self._accept([], gap)
         self._end(ending)
-        accepted = sum(len(each) for each in ending.to_json().values())
+        ended = (ending.users, ending.sessions, ending.changed, ending.doubtful)
+        accepted = sum(map(len, ended))
         return {"accepted": accepted, "position": str(position)}
 
     def _changes(self, value: Any) -> list[Change]:

@@ -10,7 +10,9 @@ permissions, ``update()``) is found by the push server's sweep.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from django.apps import apps
@@ -33,9 +35,6 @@ RELATIONS = ("groups", "user_permissions")
 RIGHTS = ("is_staff", "is_superuser")
 NOTED = "_serverpush_rights"
 UNKNOWN = (None, None)
-# A user who has just been made was shown nothing before, and may be shown a page before
-# a report arrives, which would have it loaded again.
-MADE_HERE = "_serverpush_made_here"
 
 
 def connect() -> None:
@@ -124,14 +123,12 @@ def _saved(
     if flipped:
         # Not before the commit: what is rolled back has to be saved, and told, again.
         after_commit(lambda: instance.__dict__.update({NOTED: rights}), using)
-    if created:
-        instance.__dict__[MADE_HERE] = True
     # A login saves when it was.
-    elif set(update_fields or ()) != {"last_login"}:
+    if not created and set(update_fields or ()) != {"last_login"}:
         # A fixture's user was not loaded from the database.
         flipped |= raw and rights != UNKNOWN
         key = _key(instance)
-        changed = (key,) if flipped and MADE_HERE not in instance.__dict__ else ()
+        changed = (key,) if flipped else ()
         _report_user(key, Ending(changed=changed, doubtful=(key,)), using)
 
 
@@ -169,9 +166,7 @@ def _related(
         keys = list(_members(sender, instance, using))
     else:
         keys = [str(pk) for pk in pk_set or ()]
-    if MADE_HERE in instance.__dict__:
-        _report(Ending(doubtful=tuple(keys)), using)
-    elif keys:
+    if keys:
         _report(Ending(changed=tuple(keys)), using)
 
 
@@ -197,6 +192,8 @@ def _report_user(user: str, ending: Ending, using: str) -> None:
 
 def _report(ending: Ending, using: str, answer: Answer | None = None) -> None:
     def put() -> None:
-        (outbox if answer is None else answer).put(ending)
+        # Timed after the commit: a page that is rendered from now on shows what is new.
+        timed = replace(ending, at=time.time())
+        (outbox if answer is None else answer).put(timed)
 
     after_commit(put, using)

@@ -55,8 +55,11 @@ def _changes(entries: Iterable[Change]) -> Body:
 
 
 def _endings(entries: Iterable[Ending]) -> Body:
-    bodies = [each.to_json() for each in entries]
-    return {name: list(chain(*(each[name] for each in bodies))) for name in bodies[0]}
+    endings = list(entries)
+    names = ("users", "sessions", "changed", "doubtful")
+    body: Body = {name: list(chain(*(getattr(each, name) for each in endings))) for name in names}
+    # One time for all: who was shown a page between two of them loads it once more.
+    return {**body, "at": max(each.at for each in endings)}
 
 
 KINDS = {

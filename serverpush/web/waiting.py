@@ -24,11 +24,12 @@ class Waiting:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._changes: deque[Change] = deque()
-        self._endings: dict[Ending, None] = {}
+        # Of equal ones, which may differ in their time, the latest.
+        self._endings: dict[Ending, Ending] = {}
         self._ended = False
 
     def __iter__(self) -> Iterator[Entry]:
-        return chain(self._endings, self._changes)
+        return chain(self._endings.values(), self._changes)
 
     def __len__(self) -> int:
         return len(self._changes) + len(self._endings)
@@ -40,10 +41,12 @@ class Waiting:
     def add(self, entry: Entry) -> Entry | None:
         """Let ``entry`` wait; returns the one that was dropped for it, if one was."""
         if self._has(entry):
+            if isinstance(entry, Ending):
+                self._endings[entry] = entry
             return None
         dropped = self._drop() if len(self) >= self._limit else None
         if isinstance(entry, Ending):
-            self._endings[entry] = None
+            self._endings[entry] = entry
         else:
             self._changes.append(entry)
         return dropped
@@ -52,7 +55,7 @@ class Waiting:
         """The next entries, all of one kind; none where none wait."""
         self._ended = bool(self._endings) and not (self._ended and self._changes)
         if self._ended:
-            endings = list(islice(self._endings, most))
+            endings = list(islice(self._endings.values(), most))
             for each in endings:
                 del self._endings[each]
             return [*endings]
@@ -62,7 +65,7 @@ class Waiting:
         """Let what was taken wait again, changes before those that came after."""
         for each in reversed(entries):
             if isinstance(each, Ending):
-                self._endings[each] = None
+                self._endings.setdefault(each, each)
             else:
                 self._changes.appendleft(each)
 

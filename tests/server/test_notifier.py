@@ -196,8 +196,9 @@ def test_an_ending_is_applied_once_and_may_tell_of_a_gap(port):
         ({"users": 1}, "users is a list"),
         ({"users": [None]}, "users holds numbers and texts, not None"),
         ({"users": [True]}, "True"),
-        ({"user": [1]}, "users, sessions, changed and doubtful"),
-        ({"changes": []}, "users, sessions, changed and doubtful"),
+        ({"users": [1], "at": "noon"}, "at is a number"),
+        ({"user": [1]}, "users, sessions, changed, doubtful and at"),
+        ({"changes": []}, "users, sessions, changed, doubtful and at"),
     ],
 )
 def test_a_wrong_ending_is_named_and_not_applied(port, body, named):

@@ -48,7 +48,7 @@ def test_who_has_no_access_any_more_has_none_after_the_next_start(tmp_path):
 
 def test_no_session_key_is_left_in_it(tmp_path):
     visited = access()
-    visited.add("a", Visit("the key", "hash", "1"))
+    visited.add("a", Visit("the key", "hash", "1"), 990)
     visited.tick(1000)
     look, _ = visited.next_job()
     visited.answer(look, AccessResult(("stamp",)), 1000)

@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+import time
 from contextlib import contextmanager
 from contextlib import suppress as suppress_error
 
@@ -488,8 +489,15 @@ class TestRights:
         assert ended == [doubt(user)]
         user.is_superuser = True
         user.save()
-        user.groups.add(Group.objects.create(name="readers"))
-        assert ended == [doubt(user)] * 3
+        assert ended == [doubt(user), self.flip(user)]
+
+    def test_it_says_when_it_was_committed(self, ann, ended):
+        before = time.time()
+        with transaction.atomic():
+            ann.is_staff = True
+            ann.save()
+            saved = time.time()
+        assert before <= saved <= ended[-1].at <= time.time()
 
     def test_a_user_who_was_loaded_in_part(self, ann, ended):
         with CaptureQueriesContext(connection) as captured:

@@ -213,7 +213,7 @@ class TestEndings:
             "doubtful": ["2"],
         }
         assert batch["batch"]
-        assert set(batch) - set(told) == {"path", "size", "batch"}
+        assert set(batch) - set(told) == {"path", "size", "batch", "at"}
         assert notifier.headers[0]["Authorization"] == f"Bearer {notifier_key()}"
 
     def test_those_that_wait_are_one_batch_each_told_once(self, outbox, notifier):
@@ -225,6 +225,18 @@ class TestEndings:
             box.put(doubt(user))
         notifier.released.set()
         assert notifier.next_batch()["doubtful"] == ["1", "2", "3"]
+
+    def test_the_latest_of_equal_ones_says_when(self, outbox, notifier):
+        box = outbox()
+        notifier.released.clear()
+        box.put(doubt("0"))
+        notifier.next_batch()
+        for at in (10.0, 30.0):
+            box.put(Ending(doubtful=("1",), at=at))
+        box.put(Ending(doubtful=("2",), at=20.0))
+        notifier.released.set()
+        batch = notifier.next_batch()
+        assert (batch["doubtful"], batch["at"]) == (["1", "2"], 30.0)
 
     def test_one_equal_to_one_on_its_way_is_sent_again(self, outbox, notifier):
         box = outbox()

@@ -65,6 +65,7 @@ class Access:
     def __init__(self, *, max_age: float, now: float) -> None:
         self._max_age = max_age
         self._visits: dict[str, Visit] = {}
+        self._rendered: dict[str, float] = {}
         self._sessions: dict[str, set[str]] = {}
         self._users: dict[str, set[str]] = {}
         # When sessions and users were ended, in seconds since the epoch, oldest first.
@@ -98,9 +99,10 @@ class Access:
         """Is every end known since something was ``rendered`` (seconds since the epoch)?"""
         return rendered >= self._began
 
-    def add(self, id: str, visit: Visit) -> None:
-        """Note a connection."""
+    def add(self, id: str, visit: Visit, rendered: float) -> None:
+        """Note a connection and when its page was rendered, in seconds since the epoch."""
         self._visits[id] = visit
+        self._rendered[id] = rendered
         if visit.session:
             self._sessions.setdefault(visit.session, set()).add(id)
         if visit.user:
@@ -110,6 +112,7 @@ class Access:
 
     def discard(self, id: str) -> None:
         visit = self._visits.pop(id, None)
+        self._rendered.pop(id, None)
         if visit is not None:
             _discard(self._sessions, visit.session, id)
             _discard(self._users, visit.user, id)
@@ -124,12 +127,11 @@ class Access:
         for session in ending.sessions:
             _remember(self._ended_sessions, session, now)
             ids |= self._sessions.get(session, set())
+        at = min(ending.at or now, now)
         for user in ending.users:
-            _remember(self._ended_users, user, now)
-            ids |= self._users.get(user, set())
+            ids |= self._end_user(user, at)
         for user in ending.changed:
-            _remember(self._ended_users, user, now)
-            changed |= self._users.get(user, set())
+            changed |= self._end_user(user, at)
         for id in changed:
             # What comes next is not to be compared with what was before.
             self._stamps.pop(self._visits[id].name, None)
@@ -175,8 +177,7 @@ class Access:
             if stamp is None:
                 over |= self._over(visit, now)
             elif visit.user and self._stamps.get(visit.name, stamp) != stamp:
-                _remember(self._ended_users, visit.user, now)
-                changed |= self._users.get(visit.user, set())
+                changed |= self._end_user(visit.user, now)
             if stamp is not None:
                 _remember(self._stamps, visit.name, stamp)
         return [*_unknown(result), *_ends(over), *_ends(changed - over, "access")]
@@ -200,8 +201,12 @@ class Access:
         if visit.session:
             _remember(self._ended_sessions, visit.session, now)
             return self._sessions.get(visit.session, set())
-        _remember(self._ended_users, visit.user, now)
-        return self._users.get(visit.user, set())
+        return self._end_user(visit.user, now)
+
+    def _end_user(self, user: str, at: float) -> set[str]:
+        """End what was rendered for a user until then; returns its connections."""
+        _remember(self._ended_users, user, max(at, self._ended_users.get(user, 0)))
+        return {id for id in self._users.get(user, ()) if self._rendered[id] <= at}
 
     def _ids(self, visit: Visit) -> set[str]:
         if visit.session:

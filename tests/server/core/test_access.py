@@ -17,16 +17,17 @@ ADA = Visit("ada's key", "ada's hash", "1")
 ADA_ELSEWHERE = Visit("another key", "another hash", "1")
 GRACE = Visit("grace's key", "grace's hash", "2")
 NOW = 1000.0
+RENDERED = NOW - 10
 
 
 @pytest.fixture
 def access():
     access = Access(max_age=100, now=NOW)
-    access.add("a", ADA)
-    access.add("tab", ADA)
-    access.add("public", Visit(ADA.key, ADA.session, is_bound=False))
-    access.add("phone", ADA_ELSEWHERE)
-    access.add("g", GRACE)
+    access.add("a", ADA, RENDERED)
+    access.add("tab", ADA, RENDERED)
+    access.add("public", Visit(ADA.key, ADA.session, is_bound=False), RENDERED)
+    access.add("phone", ADA_ELSEWHERE, RENDERED)
+    access.add("g", GRACE, RENDERED)
     return access
 
 
@@ -68,6 +69,25 @@ def test_the_change_is_not_found_again_by_the_sweep(access):
     access.end(Ending(changed=("1",)), NOW)
     access.tick(NOW + SWEEP_SECONDS)
     assert look(access, _1="fewer") == []
+
+
+def test_a_page_that_was_rendered_after_the_change_goes_on(access):
+    access.add("new", ADA, NOW - 1)
+    ended = access.end(Ending(changed=("1",), at=NOW - 2), NOW)
+    assert ended == [End(("a", "phone", "tab"), "access")]
+    assert access.refuses(ADA, NOW - 2)
+    assert not access.refuses(ADA, NOW - 1)
+
+
+def test_a_time_to_come_is_now(access):
+    access.end(Ending(users=("1",), at=NOW + 1000), NOW)
+    assert not access.refuses(ADA, NOW + 1)
+
+
+def test_an_older_report_takes_nothing_back(access):
+    access.end(Ending(users=("1",), at=NOW), NOW)
+    access.end(Ending(users=("1",), at=NOW - 5), NOW)
+    assert access.refuses(ADA, NOW)
 
 
 def test_nobodys_pages_are_not_a_users(access):
@@ -120,7 +140,7 @@ def test_who_comes_back_is_not_looked_at_again(access):
     access.tick(NOW)
     look(access)
     access.discard("g")
-    access.add("g again", GRACE)
+    access.add("g again", GRACE, RENDERED)
     access.tick(NOW + 1)
     assert access.next_job() is None
 
@@ -139,7 +159,7 @@ def test_a_session_that_is_gone_ends(access):
 
 def test_a_user_without_a_session_ends_alone():
     access = Access(max_age=100, now=NOW)
-    access.add("a", Visit(user="1"))
+    access.add("a", Visit(user="1"), RENDERED)
     access.tick(NOW)
     assert look(access, _1=None) == [End(("a",))]
     assert access.refuses(Visit(user="1"), NOW)
@@ -156,7 +176,7 @@ def test_other_permissions_need_another_page(access):
 
 
 def test_the_session_of_a_page_that_asked_no_user_may_change_users(access):
-    access.add("s", Visit("s key", "s hash"))
+    access.add("s", Visit("s key", "s hash"), RENDERED)
     access.tick(NOW)
     look(access)
     access.tick(NOW + SWEEP_SECONDS)
@@ -238,7 +258,7 @@ def test_who_hung_alone_is_not_looked_at_with_halves_of_others():
     access.tick(NOW)
     assert fails_at(access, NOW)
     for number in range(1, 4):
-        access.add(str(number), Visit(f"key {number}", f"hash {number}"))
+        access.add(str(number), Visit(f"key {number}", f"hash {number}"), RENDERED)
     assert fails_at(access, NOW + 1)
     access.tick(NOW + SWEEP_SECONDS)
     assert [len(each.visits) for each in looked_at(access)] == [2, 1, 1]
@@ -248,7 +268,7 @@ def test_who_hangs_does_not_ask_for_another_look_by_coming_back():
     access = many(1)
     access.tick(NOW)
     assert fails_at(access, NOW)
-    access.add("again", Visit("key 0", "hash 0"))
+    access.add("again", Visit("key 0", "hash 0"), RENDERED)
     access.tick(NOW + 10)
     assert access.next_job() is None
 
@@ -260,8 +280,8 @@ def test_whose_look_failed_and_who_left_is_forgotten():
     access.discard("0")
     access.discard("1")
     access.tick(NOW + SWEEP_SECONDS)
-    access.add("0", Visit("key 0", "hash 0"))
-    access.add("1", Visit("key 1", "hash 1"))
+    access.add("0", Visit("key 0", "hash 0"), RENDERED)
+    access.add("1", Visit("key 1", "hash 1"), RENDERED)
     access.tick(NOW + SWEEP_SECONDS + 1)
     assert len(access.next_job()[1].visits) == 2
 
@@ -279,7 +299,7 @@ def test_a_doubt_does_not_keep_what_failed_waiting(access):
     access.tick(NOW)
     fails_at(access, NOW)
     access.tick(NOW + 1)
-    access.add("new", Visit("new key", "new hash", "7"))
+    access.add("new", Visit("new key", "new hash", "7"), RENDERED)
     for _ in range(4):
         access.end(Ending(doubtful=("7",)), NOW + 1)
         look(access)
@@ -331,7 +351,7 @@ def test_many_are_looked_at_in_several_jobs():
 def many(count):
     access = Access(max_age=100, now=NOW)
     for number in range(count):
-        access.add(str(number), Visit(f"key {number}", f"hash {number}"))
+        access.add(str(number), Visit(f"key {number}", f"hash {number}"), RENDERED)
     return access
 
 
@@ -382,7 +402,7 @@ def test_what_is_remembered_goes_on(access):
     after.load(access.dump())
     assert after.refuses(ADA, NOW)
     assert after.refuses(GRACE, NOW + 1)
-    after.add("a", ADA)
+    after.add("a", ADA, RENDERED)
     after.tick(NOW)
     assert after.next_job() is None, "its stamp is known"
 
