@@ -70,7 +70,10 @@ class Watchers:
                 assert data, "a client that did no wrong was closed"
                 if PING in data:
                     sock.sendall(hostile.frame(b"3"))
-                seen = waiting.get(sock, b"") + data
+                if sock not in waiting:
+                    # A word on where it stands, not of a change.
+                    continue
+                seen = waiting[sock] + data
                 if MARK in seen:
                     del waiting[sock]
                     self.received += 1
