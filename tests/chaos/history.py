@@ -281,9 +281,11 @@ class _PageSoFar:
         """What is wrong with this event: nothing, if it is empty."""
         wrong = self._wrong(event)
         if not wrong:
+            was_shown = event.pk in self.shown[event.name]
             apply(self.shown, event)
             self.known |= {(event.name, pk): each for pk, each in event.versions.items()}
-            if event.pk not in self.shown[event.name] and event.pk in self.past:
+            # Told again of a removal, a page knows no more than before.
+            if was_shown and event.pk not in self.shown[event.name] and event.pk in self.past:
                 meets, place = self.loaded.watches[event.name], (event.name, event.pk)
                 self.known[place] = self.past[event.pk].left(meets, self.known.get(place, 0))
         return wrong

@@ -194,3 +194,13 @@ def test_a_list_is_what_is_shown(history, final):
     tell(history, replace(event(5, 2), versions={}, is_whole=True))
     with pytest.raises(AssertionError, match="lost, 1 times"):
         history.check(final)
+
+
+def test_an_instance_that_comes_back_after_its_removal_was_told_twice(history, final):
+    history.commits += [commit(1, 20), commit(1, 30, "b")]
+    history.stories[CLIENT] += [
+        event(5, 1, action="removed"),
+        event(6, 1, 20, "added"),
+        event(7, 1, action="removed"),
+    ]
+    history.check(final | {1: row(30, "b")})
