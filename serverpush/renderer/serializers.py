@@ -19,6 +19,7 @@ from django.urls import ResolverMatch
 from django.utils import timezone, translation
 
 from serverpush import discovery
+from serverpush.conf import config
 from serverpush.exceptions import InvalidUpdate, SerializerFailed, UpdateFailed
 from serverpush.fieldmap import FieldMap
 from serverpush.jobs import RenderJob, RenderResult
@@ -40,6 +41,13 @@ class _Gone(Exception):
 
 class _Refused(Exception):
     """The visitor is not the one that the page was rendered for."""
+
+
+class _TooLarge(Exception):
+    """The payload has more bytes than an event may have."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"gives {size} bytes, and SERVERPUSH_SEND_BUFFER is {limit}")
 
 
 class StandIn:
@@ -130,6 +138,10 @@ class _Rendering:
         if self.payload is None:
             with self.running():
                 self.payload = response_to_json(response)
+        size = len(self.payload.encode())
+        if size > config().send_buffer:
+            # Nobody would get it: it need not go any further.
+            return self.broken(_TooLarge(size, config().send_buffer))
         return RenderResult("done", self.payload, page=self.page)
 
     def broken(self, error: BaseException) -> RenderResult:
@@ -138,7 +150,7 @@ class _Rendering:
         if isinstance(error, _Refused | Http404 | PermissionDenied):
             return RenderResult("refused")
         job = self.job
-        reason = str(error) if isinstance(error, NotJSON | _Missing) else raised(error)
+        reason = str(error) if isinstance(error, NotJSON | _Missing | _TooLarge) else raised(error)
         what = job.serializer.target or "its field map"
         failure = SerializerFailed(job.name, self.model._meta.label, job.pk, f"{what} {reason}")
         logger.debug("%s", failure, exc_info=error)

@@ -455,3 +455,10 @@ def counted(get_response):
         return response
 
     return middleware
+
+
+def test_a_payload_that_no_client_may_get_goes_no_further(render, book, settings):
+    settings.SERVERPUSH_SEND_BUFFER = 10
+    result = render("everything", book)
+    assert (result.status, result.payload) == ("failed", "")
+    assert "SERVERPUSH_SEND_BUFFER is 10" in result.error
