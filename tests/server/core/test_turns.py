@@ -36,7 +36,7 @@ def test_whose_turn_has_not_come_is_first_when_it_has_something():
 def test_a_user_in_doubt_after_each_job_leaves_the_updates_their_turns():
     access, world = Access(max_age=100, now=1000), World(rows={1: {"pk": 1}})
     world.connect("c", world.page(where(pk=1)))
-    access.add("c", Visit("key", "hash", "7"))
+    access.add("c", Visit("key", "hash", "7"), 0)
     world.save(1, x=1)
     turns = Turns(access.next_job, world.dispatch.next_job)
     kinds = []
