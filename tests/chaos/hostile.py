@@ -112,6 +112,7 @@ def read_nothing(port: int, token: str, over: Callable[[], bool]) -> tuple[float
                 sock.sendall(frame(b"6"))
             except ConnectionError:
                 return time.monotonic() - begun, True
+            # The pace of what it sends, below the flood limit: nothing is waited for.
             time.sleep(PAUSE)
         return time.monotonic() - begun, False
 

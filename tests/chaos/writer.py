@@ -76,6 +76,7 @@ class Writer:
                 ],
                 [58, 20, 8, 4, 2, 4, 4],
             )[0]()
+            # The rate at which it writes is what was asked for: nothing is waited for.
             time.sleep(max(0, begin + made / rate - time.monotonic()))
 
     def take_back(self, count: int) -> None:

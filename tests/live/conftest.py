@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from .browsers import Browser
 from .processes import Live
 
 
@@ -14,3 +15,16 @@ def live(tmp_path_factory):
         live.start()
         live.add_people()
         yield live
+
+
+@pytest.fixture
+def browser(live):
+    browsers = []
+
+    def browser(name=""):
+        browsers.append(Browser(live, name))
+        return browsers[-1]
+
+    yield browser
+    for each in browsers:
+        each.close()

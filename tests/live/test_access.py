@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from .browsers import Browser, all_end, is_refreshed, start_access_site, wait_until_looked_at
+from .browsers import all_end, is_refreshed, start_access_site, wait_until_looked_at
 
 
 @pytest.fixture(scope="module")
@@ -14,19 +14,6 @@ def live(tmp_path_factory):
     live = start_access_site(tmp_path_factory.mktemp("access"))
     yield live
     live.stop()
-
-
-@pytest.fixture
-def browser(live):
-    browsers = []
-
-    def browser(name=""):
-        browsers.append(Browser(live, name))
-        return browsers[-1]
-
-    yield browser
-    for each in browsers:
-        each.close()
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])

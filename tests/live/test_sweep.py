@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .browsers import Browser, all_end, is_refreshed, start_access_site, wait_until_looked_at
+from .browsers import all_end, is_refreshed, start_access_site, wait_until_looked_at
 
 
 @pytest.fixture(scope="module")
@@ -12,19 +12,6 @@ def live(tmp_path_factory):
     live = start_access_site(tmp_path_factory.mktemp("access"), LIVE_SWEEP="1")
     yield live
     live.stop()
-
-
-@pytest.fixture
-def browser(live):
-    browsers = []
-
-    def browser(name=""):
-        browsers.append(Browser(live, name))
-        return browsers[-1]
-
-    yield browser
-    for each in browsers:
-        each.close()
 
 
 SWEPT = 15.0

@@ -152,11 +152,13 @@ def hangs(request, instance, data):
     The sleeps are the fault that is tested: the push server has to end them.
     """
     while instance.name == "slow":
+        # The fault: the push server has to end it.
         time.sleep(3600)
     if instance.name.startswith("wait:"):
         flag = Path(instance.name.removeprefix("wait:"))
         if not flag.read_text():
             flag.write_text(str(os.getpid()))
+            # The fault: the test kills this process.
             time.sleep(3600)
     return instance.name
 

@@ -22,6 +22,7 @@ from serverpush.server.core.renderings import Renderings, Run
 from serverpush.server.core.replay import missed_changes, replay
 from serverpush.server.core.sends import sends
 from serverpush.server.core.steps import Step
+from serverpush.server.core.turns import Turns
 
 Ticket = Asked | Run
 
@@ -61,7 +62,10 @@ class Dispatch:
         self.registry = Registry()
         self._matchings = Matchings(self.index)
         self._renderings = Renderings()
-        self._render_next = True
+        # In turn, or a flood of changes to be matched would keep back all renderings.
+        self._jobs: Turns[tuple[Ticket, MatchJob | RenderJob]] = Turns(
+            self._matchings.next, lambda: self._renderings.next(self.log.head)
+        )
         # The positions before changes of which nobody knows yet whom they affect.
         self._unsettled = Floors()
         # Who has too much coming, and has yet to be told to refresh.
@@ -195,11 +199,7 @@ class Dispatch:
 
     def next_job(self) -> tuple[Ticket, MatchJob | RenderJob] | None:
         """The next job for a renderer and the ticket to answer it with, if there is one."""
-        # In turn, or a flood of changes to be matched would keep back all renderings.
-        self._render_next = not self._render_next
-        if self._render_next:
-            return self._renderings.next(self.log.head) or self._matchings.next()
-        return self._matchings.next() or self._renderings.next(self.log.head)
+        return self._jobs.next()
 
     def answer(self, ticket: Ticket, result: MatchResult | RenderResult) -> list[Action]:
         """Take the result of a job."""

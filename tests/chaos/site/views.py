@@ -96,7 +96,8 @@ def slow_update(request, pk):
 
 
 def slowly(request, item, data):
-    # It has read its row, and takes so long that the row is out of date by then.
+    # It has read its row, and takes so long that the row is out of date by then: the
+    # slowness is what is tested, and no test waits for it to be over.
     time.sleep(0.05)
     return versioned(request, item, data)
 
