@@ -149,7 +149,7 @@ def render_nan():
 
 
 def log_every_time():
-    notices.Notices._left_out = lambda self, kind: 0
+    notices.SECONDS = 0
 
 
 def let_bad_packets_raise():

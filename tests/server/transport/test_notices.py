@@ -29,10 +29,10 @@ def log():
 
 @pytest.fixture
 def make(log):
-    def make(**options):
+    def make():
         logger = logging.Logger("test", logging.DEBUG)
         logger.addHandler(log)
-        return notices.Notices(logger, **options)
+        return notices.Notices(logger)
 
     return make
 
@@ -55,32 +55,6 @@ def test_each_kind_has_its_own(make, clock, log):
         said.say("it rained")
         said.say("it snowed", level=logging.ERROR)
     assert log.text.splitlines() == ["WARNING it rained", "ERROR it snowed"]
-
-
-def test_a_burst_is_written(make, clock, log):
-    said = make(burst=3)
-    for number in range(5):
-        said.say("it rained", detail=str(number))
-    clock.now += 0.9
-    said.say("it rained", detail="5")
-    clock.now += 0.1
-    for number in range(6, 10):
-        said.say("it rained", detail=str(number))
-    assert [record.getMessage() for record in log.records] == [
-        "it rained: 0",
-        "it rained: 1",
-        "it rained: 2",
-        "it rained: 6 (3 more like this were not logged)",
-        "it rained: 7",
-        "it rained: 8",
-    ]
-
-
-def test_a_kind_may_have_several_messages(make, clock, log):
-    said = make()
-    said.say("Ann was refused", kind="refuse")
-    said.say("Bob was refused", kind="refuse")
-    assert log.text == "WARNING Ann was refused"
 
 
 def test_what_was_left_out_is_told_once(make, clock, log):
