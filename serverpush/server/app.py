@@ -240,8 +240,13 @@ class PushServer:
         self.pool.wake()
 
     def _since(self, admission: Admission) -> Position:
-        since = admission.since
-        return self.dispatch.at(since) if isinstance(since, float) else since
+        since, now = admission.since, self._clock()
+        if isinstance(since, Position):
+            return since
+        if self.dispatch.is_to_come(since, now):
+            self.telemetry.page_from_the_future(since - now)
+            return self.dispatch.at(0)
+        return self.dispatch.at(since)
 
     def _disconnected(self, client: Client, reason: str) -> None:
         self._forget(client.id)

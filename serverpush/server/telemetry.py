@@ -137,6 +137,10 @@ class Telemetry:
             self._clock_was_set_back = True
             self._say(logging.WARNING, "clock set back", seconds=round(seconds, 1))
 
+    def page_from_the_future(self, seconds: float) -> None:
+        """The clock of who rendered a page is, or was, ahead of this machine's."""
+        self._say(logging.WARNING, "page from the future", seconds=round(seconds, 1))
+
     # Renderers
 
     def worked(self, job: str, outcome: str, seconds: float) -> None:

@@ -85,6 +85,22 @@ def test_a_client_that_comes_back_is_replayed_what_it_missed(live, connect):
     assert replayed["id"] > meta["id"]
 
 
+def test_a_page_from_the_future_is_told_to_refresh(live, connect):
+    _, record = browse(f"{live.url}/author/1/")
+    # Rendered before the machine's clock was set back by an hour, or by one that is ahead.
+    token = live.shell(
+        "from dataclasses import replace\n"
+        "from serverpush.tokens import sign_page, verify_page\n"
+        f"page = verify_page({record['page']!r})\n"
+        "print(sign_page(replace(page, time=page.time + 3600, recorded=page.time + 3600)))"
+    ).strip()
+    client = connect({"page": token})
+    (ready,) = client.event("serverpush:ready")
+    assert not ready["live"]
+    assert client.event("serverpush:refresh") == ({"reason": "history"},)
+    live.push.wait_for("page from the future seconds=3[56]")
+
+
 def test_a_save_from_the_shell_arrives(live, connect):
     _, record = browse(f"{live.url}/author/1/")
     client = connect({"page": record["page"]})

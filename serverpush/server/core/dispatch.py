@@ -133,6 +133,14 @@ class Dispatch:
         """The position for a time by the site's clock, in seconds since the epoch."""
         return self.log.at(timestamp - self._skew)
 
+    def is_to_come(self, timestamp: float, now: float) -> bool:
+        """Is a time by the site's clock later than ``now``, by more than clocks may differ?
+
+        Both in seconds since the epoch. What comes until then would be taken for
+        earlier than what was rendered at that time.
+        """
+        return timestamp - self._skew > now
+
     def _watch(self, connection: Connection, changed: list[Any] | None) -> None:
         """Watch a page's conditions; its keys count if it can be brought over what it missed."""
         page = connection.page
