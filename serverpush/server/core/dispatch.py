@@ -6,7 +6,7 @@ processes and the clock.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from serverpush.protocol import Change, Dependency, Gap, Key, ModelInfo, Page, P
 from serverpush.server.core.actions import Action, Ready, Refresh, Report
 from serverpush.server.core.index import Index, Watched
 from serverpush.server.core.log import Log
-from serverpush.server.core.matchings import Asked, Live, Matchings, Missed
+from serverpush.server.core.matchings import Asked, Live, Matchings
+from serverpush.server.core.memberships import Memberships
 from serverpush.server.core.owed import Owed
 from serverpush.server.core.registry import Connection, Floors, Registry
 from serverpush.server.core.renderings import Renderings, Run
@@ -62,6 +63,9 @@ class Dispatch:
         self.registry = Registry()
         self._matchings = Matchings(self.index)
         self._renderings = Renderings()
+        self._memberships = Memberships(
+            log, self.index, self.registry, self._renderings, self._owe_all
+        )
         # In turn, or a flood of changes to be matched would keep back all renderings.
         self._jobs: Turns[tuple[Ticket, MatchJob | RenderJob]] = Turns(
             self._matchings.next, lambda: self._renderings.next(self.log.head)
@@ -233,64 +237,13 @@ class Dispatch:
         self._matchings.finish(asked)
         met = {each.number: each for each in self.index.met(asked.model, result)}
         if asked.live is not None:
-            self._settle(asked, asked.live.step, met)
+            self._memberships.settle(asked, asked.live.step, met)
             self._unsettled.release(asked.live.ticket)
         for missed in asked.missed:
-            self._settle_missed(missed, missed.watched.number in met)
+            self._memberships.settle_missed(missed, missed.watched.number in met)
         # Who has a condition that the database could not decide can't be followed.
         told = self.index.watchers_of(result.unknown)
         return [Refresh(tuple(sorted(told)), "error")] if told else []
-
-    def _settle(self, asked: Asked, step: Step, met: dict[int, Watched]) -> None:
-        if step.is_folded:
-            self.index.note_fold(asked.model, asked.pk, step.floor, step.position)
-        # A membership that a page brought along, and that is not up to date yet.
-        outdated = {each.watched.number: each.watched for each in asked.missed}
-        touched = self._touched(asked, met | outdated)
-        for number, watched in touched.items():
-            after = number in met
-            members = watched.members
-            known = members is not None and asked.pk not in watched.unsure
-            before = asked.pk in (members or ()) if known and number not in outdated else None
-            self.index.move(watched, asked.pk, after, step.position)
-            self._owe_all(watched, asked.pk, step, before, after)
-        for owed in self._perhaps_shown(asked, step):
-            if owed.watched.number not in touched:
-                self._renderings.owe(owed)
-
-    def _perhaps_shown(self, asked: Asked, step: Step) -> Iterator[Owed]:
-        """The young pages that may show the instance though they did not list it."""
-        for connection in self.registry.may_show(step.at, self.log.now):
-            for place, watched in enumerate(connection.watched):
-                listed = watched.condition.model == asked.model and watched.is_asked
-                if listed and watched.number <= asked.newest:
-                    yield Owed.at(connection, place, asked.pk, step, before=False, after=False)
-
-    def _touched(self, asked: Asked, met: dict[int, Watched]) -> dict[int, Watched]:
-        """The conditions that the answer says something about."""
-        touched = dict(met)
-        for watched in self.index.members_of(asked.model, asked.pk):
-            touched[watched.number] = watched
-        for watched in self.index.unlisted(asked.model):
-            touched[watched.number] = watched
-        return {number: each for number, each in touched.items() if number <= asked.newest}
-
-    def _settle_missed(self, missed: Missed, after: bool) -> None:
-        connection, watched = missed.connection, missed.watched
-        connection.floors.release(missed.ticket)
-        # The answer may be ahead of the log: others who have the condition, and this
-        # client where it is owed nothing, hear of that by a change yet to be reported.
-        agrees = watched.members is not None and (missed.pk in watched.members) == after
-        if not agrees or (not missed.owed and missed.before is None):
-            self.index.doubt(watched, missed.pk)
-        if connection.closed or not missed.owed or watched not in connection.watched:
-            return
-        place = missed.place
-        if place >= len(connection.watched) or connection.watched[place] is not watched:
-            place = connection.watched.index(watched)
-        self._renderings.owe(
-            Owed.at(connection, place, missed.pk, missed.step, missed.before, after, missed.doubt)
-        )
 
     def _not_matched(self, asked: Asked, reason: str) -> list[Action]:
         """Nobody knows who is affected, so all who may be are told to refresh."""
