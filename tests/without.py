@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.defences import BY_NAME
+from tests.live.manage import WITHOUT
 
 WAIT = 2
 """Seconds that the transport's tests wait for what does not come; otherwise 10."""
@@ -30,6 +31,8 @@ def pytest_configure(config):
     name = config.getoption("--without")
     if name:
         BY_NAME[name].remove()
+        # So do the commands that a test starts.
+        os.environ[WITHOUT] = name
 
 
 def pytest_collection_finish(session):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,16 @@ class Stage:
 
     def wait_for_writes(self, count: int) -> None:
         wait_until(lambda: self.committed() >= count, f"{count} writes", 120)
+
+    def write_through(self, fault: Callable[[], None], times: int, writes: int, rate: int) -> None:
+        """Let the site write, so many a second, and ``times`` times on the way do ``fault``."""
+        before = self.committed()
+        self.writer.start("mix", count=writes, rate=rate)
+        for number in range(1, times + 1):
+            self.wait_for_writes(before + writes * number // (times + 1))
+            assert not self.writer.is_done
+            fault()
+        self.writer.wait()
 
     def settle(self, timeout: float) -> float:
         """Wait until every client shows what the database holds; the seconds that took.

@@ -14,14 +14,7 @@ def test_a_killed_push_server(tmp_path, size, figures):
     clients, kills = size(30, 200), size(1, 5)
     with staged(tmp_path, rows=ROWS, groups=GROUPS) as stage:
         stage.fleet.join(kinds.mixed(clients, ROWS, GROUPS))
-        stage.writer.start("mix", count=writes, rate=rate)
-        for number in range(1, kills + 1):
-            due = ROWS + writes * number // (kills + 1)
-            stage.wait_for_writes(due)
-            assert not stage.writer.is_done
-            stage.live.push.stop(signal.SIGKILL)
-            stage.live.start_push()
-        stage.writer.wait()
+        stage.write_through(lambda: _kill(stage.live), kills, writes, rate)
         took = stage.settle(SECONDS)
         told = len(stage.history.told())
         assert told >= clients, "a killed log can't be replayed"
@@ -32,3 +25,8 @@ def test_a_killed_push_server(tmp_path, size, figures):
             events=f"{len(stage.history.applied()):,}",
             pages_loaded_again=f"{told:,}",
         )
+
+
+def _kill(live):
+    live.push.stop(signal.SIGKILL)
+    live.start_push()

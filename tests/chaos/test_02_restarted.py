@@ -12,14 +12,7 @@ def test_a_restarted_push_server(tmp_path, size, figures):
     clients, restarts = size(30, 200), size(1, 5)
     with staged(tmp_path, rows=ROWS, groups=GROUPS) as stage:
         stage.fleet.join(kinds.mixed(clients, ROWS, GROUPS))
-        stage.writer.start("mix", count=writes, rate=rate)
-        for number in range(1, restarts + 1):
-            due = ROWS + writes * number // (restarts + 1)
-            stage.wait_for_writes(due)
-            assert not stage.writer.is_done
-            assert stage.live.push.stop() == 0
-            stage.live.start_push()
-        stage.writer.wait()
+        stage.write_through(lambda: _restart(stage.live), restarts, writes, rate)
         took = stage.settle(SECONDS)
         assert stage.history.told() == []
         figures.say(
@@ -29,3 +22,8 @@ def test_a_restarted_push_server(tmp_path, size, figures):
             events=f"{len(stage.history.applied()):,}",
             pages_loaded_again="0",
         )
+
+
+def _restart(live):
+    assert live.push.stop() == 0
+    live.start_push()

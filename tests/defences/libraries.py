@@ -1,44 +1,15 @@
-"""What the libraries leave to us: each fact, what is done about it, and the tests that show it.
-
-``docs/reference/defences.md`` holds the same as a table. To see a test fail without its
-defence: ``python -m pytest -p tests.without --without NAME TEST``.
-"""
+"""What the libraries leave to us."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from tests.removals import connections, messages
 
-TRANSPORT = "tests/server/transport/"
+from .defence import tested_in
 
+_transport = tested_in("tests/server/transport/")
+_any = tested_in("tests/")
 
-@dataclass(frozen=True)
-class Defence:
-    """One fact and its answer; ``remove`` takes the answer out of this process for good."""
-
-    fact: str
-    answer: str
-    remove: Callable[[], None]
-    tests: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return self.remove.__name__.replace("_", "-")
-
-
-def _in(folder: str) -> Callable[..., Defence]:
-    def defence(fact: str, answer: str, remove: Callable[[], None], *tests: str) -> Defence:
-        return Defence(fact, answer, remove, tuple(folder + test for test in tests))
-
-    return defence
-
-
-_transport = _in(TRANSPORT)
-_any = _in("tests/")
-
-DEFENCES = [
+LIBRARIES = [
     # eventlet's receive never yields while data is ready
     _transport(
         "eventlet's receive does not yield while data is ready: one client's flood kept all "
@@ -358,14 +329,3 @@ DEFENCES = [
         "web/test_changes.py::TestPingNotifier::test_a_model_and_several_keys",
     ),
 ]
-
-BY_NAME = {defence.name: defence for defence in DEFENCES}
-
-
-def table() -> list[str]:
-    """The lines of the table in the docs."""
-    lines = ["| the fact | what we do | taken out by | and then fails |", "|---|---|---|---|"]
-    for each in DEFENCES:
-        tests = "<br>".join(f"`{test.removeprefix('tests/')}`" for test in each.tests)
-        lines.append(f"| {each.fact} | {each.answer} | `{each.name}` | {tests} |")
-    return lines

@@ -1,0 +1,166 @@
+"""What would break a promise of ours, and what keeps it."""
+
+from __future__ import annotations
+
+from tests.removals import promises
+
+from .defence import tested_in
+
+_core = tested_in("tests/server/core/")
+_web = tested_in("tests/web/")
+_any = tested_in("tests/")
+
+PROMISES = [
+    # Gaps
+    _web(
+        "the outbox is full, and drops the oldest changes",
+        "the next batch tells of a gap",
+        promises.drop_changes_in_silence,
+        "test_outbox.py::TestLoss::test_overflow_drops_the_oldest_and_marks_a_gap",
+    ),
+    _web(
+        "the push server refuses a batch",
+        "a gap is told at once",
+        promises.lose_refused_batches,
+        "test_outbox.py::TestLoss::test_a_refused_gap_is_kept_for_the_next_batch",
+    ),
+    _web(
+        "a process ends with changes that it could not report",
+        "it leaves word in a file",
+        promises.end_in_silence,
+        "test_outbox.py::TestWord::test_a_change_that_is_left_at_the_end",
+    ),
+    _web(
+        "a killed process says nothing any more",
+        "its word is written while changes wait, and counts when it is no more",
+        promises.leave_no_will,
+        "test_outbox.py::TestWord::test_changes_that_wait_stand_in_the_will",
+    ),
+    _core(
+        "changes were lost while a page was away",
+        "a gap stands in the log: who comes back over it is told to refresh",
+        promises.forget_gaps,
+        "test_dispatch.py::test_a_gap_refreshes_everybody_and_who_comes_back_over_it",
+    ),
+    _core(
+        "the log has been trimmed past a page's place",
+        "it is told to refresh",
+        promises.believe_trimmed_logs,
+        "test_dispatch.py::test_history_that_is_gone_is_a_refresh",
+    ),
+    _core(
+        "the push server was killed: its log is another one",
+        "positions have an epoch, and one of another log is not covered",
+        promises.believe_other_epochs,
+        "test_dispatch.py::test_another_epoch_is_a_refresh",
+    ),
+    _core(
+        "a renderer gives up",
+        "whose update could not be rendered is told to refresh",
+        promises.fail_in_silence,
+        "test_dispatch.py::test_a_failed_rendering_is_reported_and_the_next_change_tries_again",
+    ),
+    _core(
+        "the database can't say whom a change affects",
+        "all whom it may affect are told to refresh",
+        promises.match_nobody_where_nobody_knows,
+        "test_dispatch.py::test_where_matching_fails_everybody_who_may_be_affected_refreshes",
+    ),
+    _core(
+        "a quiet page's place in the log is trimmed away under it",
+        "it is told a later place in time",
+        promises.leave_quiet_pages_behind,
+        "test_dispatch.py::TestQuietPages::test_it_is_told_where_it_stands_before_the_log_forgets",
+    ),
+    _any(
+        "a page is from a time to come, for a clock was set back",
+        "which changes it shows can't be told: it is told to refresh",
+        promises.believe_in_the_future,
+        "live/test_pages.py::test_a_page_from_the_future_is_told_to_refresh",
+    ),
+    _any(
+        "the state file is not what was written",
+        "it has a digest, and is set aside",
+        promises.believe_damaged_files,
+        "server/test_state.py::test_whatever_was_not_written_is_not_believed[label]",
+    ),
+    _any(
+        "the state file tells what somebody else should not read",
+        "its owner only may",
+        promises.let_everybody_read_the_state,
+        "server/test_state.py::test_only_its_owner_may_read_it",
+    ),
+    # Between a page's view and its connection
+    _any(
+        "a change is committed after the view has read, and before the page connects",
+        "a page's time is taken before its view runs",
+        promises.take_the_time_late,
+        "test_middleware.py::test_the_time_is_taken_before_the_view",
+    ),
+    _core(
+        "a row goes while the page is rendered that shows it, and is not listed any more",
+        "a change from that time is in doubt, and is told",
+        promises.have_no_doubt,
+        "test_dispatch.py::test_a_row_deleted_while_its_page_was_rendered_is_removed",
+    ),
+    # Nothing uncommitted, and nothing twice
+    _web(
+        "a transaction is rolled back",
+        "reported is after the commit",
+        promises.report_at_the_save,
+        "test_changes.py::TestTransactions::test_nothing_before_the_commit",
+        "test_changes.py::TestTransactions::test_a_rolled_back_transaction_reports_nothing",
+        "test_changes.py::TestTransactions"
+        "::test_a_rolled_back_savepoint_reports_nothing_and_the_rest_goes_out",
+    ),
+    _any(
+        "a rendering writes, and so causes itself",
+        "what a rendering changes is not reported",
+        promises.report_what_renderings_write,
+        "renderer/test_writes.py::test_nothing_is_reported",
+    ),
+    # Floods
+    _core(
+        "one page has more coming than anybody can send it",
+        "over its share it is told to refresh, and nothing is kept for it",
+        promises.owe_without_bounds,
+        "test_dispatch.py::TestTooMuch::test_it_is_told_to_refresh_and_the_others_are_not",
+        "test_dispatch.py::TestTooMuch::test_one_that_comes_back_to_too_much",
+    ),
+    _core(
+        "a page has thousands of renderings coming, or a flood of creations has to be matched",
+        "updates take turns, within them pages, within these instances; and so do models",
+        promises.serve_in_order_of_arrival,
+        "test_renderings.py::test_a_page_with_one_rendering_is_next_beside_another_update_with_many",
+        "test_renderings.py::test_so_it_is_beside_another_page_with_the_same_update",
+        "test_matchings.py::test_an_instance_is_next_beside_a_flood_of_another_model",
+    ),
+    # Who may see it
+    _core(
+        "two visitors have one page open whose rendering may read who they are",
+        "each gets a rendering of their own",
+        promises.share_everything,
+        "test_dispatch.py::test_visitors_with_other_cookies_do_not_share_what_may_read_them",
+        "test_dispatch.py::test_pages_that_are_bound_to_sessions_are_checked_one_by_one",
+    ),
+    _core(
+        "somebody whose access has ended comes back with the token that they kept",
+        "ends are remembered for as long as tokens last",
+        promises.forget_who_has_no_access,
+        "test_access.py::test_a_session_that_ends_ends_its_connections_bound_or_not",
+        "test_access.py::test_a_user_who_ends_ends_all_of_theirs",
+    ),
+    _core(
+        "nobody reports that a session has expired",
+        "a sweep looks at all sessions",
+        promises.never_sweep,
+        "test_access.py::test_each_visit_is_looked_at_once_soon_and_at_each_sweep",
+    ),
+    _core(
+        "a look at sessions fails for one user whose code raises or hangs",
+        "its halves are looked at by themselves",
+        promises.give_a_failed_look_up,
+        "test_access.py::test_a_look_that_fails_ends_nobody_and_its_halves_are_made_again",
+        "test_access.py::test_one_whose_look_hangs_leaves_the_others_their_sweep",
+    ),
+]

@@ -1,0 +1,145 @@
+"""What keeps our own promises, taken out.
+
+Modules are imported by name where they want Django to be set up first.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+
+from django.http import HttpRequest
+
+from serverpush import reporting
+from serverpush.server.core import access, dispatch, fair, log, registry
+
+from .connections import nothing
+
+
+def _outbox():
+    return importlib.import_module("serverpush.web.outbox")
+
+
+# Gaps
+
+
+def drop_changes_in_silence():
+    _outbox().Outbox._note_dropped = nothing
+
+
+def lose_refused_batches():
+    _outbox().Outbox._note_lost = nothing
+
+
+def end_in_silence():
+    importlib.import_module("serverpush.losses").leave = nothing
+
+
+def leave_no_will():
+    importlib.import_module("serverpush.losses").Will.leave = nothing
+
+
+def forget_gaps():
+    log.Log.has_gap = lambda self, since: False
+
+
+def believe_trimmed_logs():
+    log.Log.covers = lambda self, since: since.epoch == self.epoch
+
+
+def believe_other_epochs():
+    log.Log.covers = lambda self, since: since >= self.floor
+
+
+def fail_in_silence():
+    rendered = dispatch.Dispatch._rendered
+    dispatch.Dispatch._rendered = lambda self, run, result: [
+        each for each in rendered(self, run, result) if not isinstance(each, dispatch.Refresh)
+    ]
+
+
+def match_nobody_where_nobody_knows():
+    dispatch.Dispatch._not_matched = lambda self, asked, reason: self._matched(
+        asked, dispatch.MatchResult(None)
+    )
+
+
+def leave_quiet_pages_behind():
+    registry.Registry.behind = lambda self, place, head, most: []
+
+
+def believe_in_the_future():
+    dispatch.Dispatch.is_to_come = lambda self, timestamp, now: False
+
+
+def believe_damaged_files():
+    importlib.import_module("serverpush.server.state")._digest = lambda lines: "of anything"
+
+
+def let_everybody_read_the_state():
+    state = importlib.import_module("serverpush.server.state")
+    mkstemp = state.tempfile.mkstemp
+
+    def readable(**options):
+        descriptor, name = mkstemp(**options)
+        state.os.fchmod(descriptor, 0o644)
+        return descriptor, name
+
+    state.tempfile.mkstemp = readable
+
+
+# Between a page's view and its connection
+
+
+def take_the_time_late():
+    # Whenever somebody asks for it.
+    HttpRequest.serverpush_time = property(lambda self: time.time(), nothing)
+
+
+def have_no_doubt():
+    registry.Connection.may_show = lambda self, at: False
+
+
+# Nothing uncommitted, and nothing twice
+
+
+def report_at_the_save():
+    importlib.import_module("serverpush.web.changes").after_commit = lambda report, using: report()
+
+
+def report_what_renderings_write():
+    reporting.is_suppressed = lambda: False
+
+
+# Floods
+
+
+def owe_without_bounds():
+    dispatch.Dispatch._most_owed = lambda self: 10**9
+
+
+def serve_in_order_of_arrival():
+    add = fair.FairQueue.add
+    fair.FairQueue.add = lambda self, key, flow: add(self, key, ())
+
+
+# Who may see it
+
+
+def share_everything():
+    registry.Connection.group = lambda self, dependency: ("all",)
+
+
+def forget_who_has_no_access():
+    access.Access.refuses = lambda self, visit, rendered: False
+
+
+def never_sweep():
+    access.SWEEP_SECONDS = float("inf")
+
+
+def give_a_failed_look_up():
+    failed = access.Access.failed
+    access.Access.failed = lambda self, look, reason, now: failed(
+        self, access.Look(look.visits[:1]), reason, now
+    )
