@@ -87,6 +87,9 @@ def _is_of_the_dead(word: Path, losses: Path) -> bool:
     except FileNotFoundError:
         # It was taken back just now.
         return False
+    except OSError:
+        # Another user's: its name has to do.
+        started = b""
     return not _is_alive(int(pid), started.decode(errors="replace"))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from serverpush import losses
 from serverpush.conf import losses_file
-from serverpush.server import state
+from serverpush.server.words import Words
 
 SET_UP = """
 import sys
@@ -65,26 +65,26 @@ def will_of(pid, path):
 
 
 def test_a_word_is_taken_once(path):
-    assert not state.take(path)
+    assert not Words(path).take()
     losses.leave()
-    assert state.take(path)
-    assert not state.take(path)
+    assert Words(path).take()
+    assert not Words(path).take()
 
 
 def test_there_is_no_folder_yet(path):
-    assert not state.take(path.parent / "none" / "state.json.losses")
+    assert not Words(path.parent / "none" / "state.json.losses").take()
 
 
 @posix
 class TestWill:
     def test_it_counts_when_the_process_was_killed(self, path, start):
         process = start(WAITING)
-        assert not state.take(path)
+        assert not Words(path).take()
         assert will_of(process.pid, path).exists()
         process.kill()
         process.wait()
-        assert state.take(path)
-        assert not state.take(path)
+        assert Words(path).take()
+        assert not Words(path).take()
         assert list(path.parent.iterdir()) == []
 
     @pytest.mark.skipif(sys.platform != "linux", reason="nothing tells it elsewhere")
@@ -92,7 +92,7 @@ class TestWill:
         process = start(WAITING)
         os.kill(process.pid, signal.SIGKILL)
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert state.take(path)
+        assert Words(path).take()
 
     def test_it_is_taken_back(self, path):
         will = losses.Will()
@@ -118,18 +118,18 @@ class TestWill:
     @pytest.mark.skipif(sys.platform != "linux", reason="nothing tells it elsewhere")
     def test_another_process_has_the_number_now(self, path):
         will_of(os.getpid(), path).write_text("1")
-        assert state.take(path)
+        assert Words(path).take()
 
     def test_one_that_is_not_written_yet(self, path):
         will_of(os.getpid(), path).write_text("")
-        assert not state.take(path)
+        assert not Words(path).take()
 
     def test_one_that_had_this_number_before_is_not_forgotten(self, path):
         will_of(os.getpid(), path).write_text("1")
         will = losses.Will()
         will.leave()
         will.take_back()
-        assert state.take(path)
+        assert Words(path).take()
 
     def test_a_link_is_not_followed(self, path, tmp_path):
         other = tmp_path / "other"
@@ -143,12 +143,12 @@ class TestWill:
     def test_other_files_stay(self, path, name):
         other = path.with_name(f"{path.name}.{name}")
         other.write_text("1")
-        assert not state.take(path)
+        assert not Words(path).take()
         assert other.exists()
 
     def test_a_number_that_no_process_can_have(self, path):
         will_of(10**30, path).write_bytes(b"\xff")
-        assert state.take(path)
+        assert Words(path).take()
 
     def test_a_fork_leaves_it_to_the_parent(self, path, start):
         process = start(

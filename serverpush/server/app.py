@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from serverpush.protocol import Change, Ending, Gap, ModelInfo, Position
 from serverpush.server import origins, state
 from serverpush.server.admission import Admission, Admissions, peer
 from serverpush.server.clock import Clock
-from serverpush.server.core.access import Access, Look
+from serverpush.server.core.access import Access, Look, Visit
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
 from serverpush.server.core.turns import Turns
@@ -26,7 +26,8 @@ from serverpush.server.emitter import Emitter
 from serverpush.server.notifier import Notifier
 from serverpush.server.renderers import Pool
 from serverpush.server.telemetry import Telemetry
-from serverpush.server.transport import Client, Handshake, Limits, Transport, loop
+from serverpush.server.transport import Client, Handshake, Limits, Refused, Transport, loop
+from serverpush.server.words import Words
 
 logger = logging.getLogger("serverpush.server")
 
@@ -75,7 +76,9 @@ class PushServer:
         self._models = models
         self._waker = loop.Waker()
         self._clock = Clock()
-        self._is_fed = True
+        self._is_fed = self._is_ticking = True
+        # Who waits for a look before being let in.
+        self._looks: dict[Visit, loop.Event] = {}
 
     def stop(self) -> None:
         """End ``run``, from any thread or signal handler."""
@@ -118,7 +121,7 @@ class PushServer:
                 notifier_sock, self.notifier, max_connections=NOTIFIER_CONNECTIONS, log=logger
             ),
         ]
-        self._ticking = loop.spawn(self._tick, losses_file(port))
+        ticking = loop.spawn(self._tick, Words(losses_file(port)))
         # What has been loaded stays: looking at it again and again would keep clients waiting.
         gc.collect()
         gc.freeze()
@@ -126,7 +129,7 @@ class PushServer:
         try:
             self._waker.wait()
         finally:
-            self._ticking.cancel()
+            ticking.cancel()
             for server in servers:
                 server.stop()
             state.save(self.log, self.access, path)
@@ -206,7 +209,29 @@ class PushServer:
         return allowed
 
     def _connect(self, client: Client, auth: dict[str, Any] | None) -> None:
-        client.data = self._admissions.admit(client, auth or {})
+        admission = self._admissions.admit(client, auth or {})
+        if self.access.doubts(admission.visit, admission.page.time):
+            self._look(admission)
+        client.data = admission
+
+    def _look(self, admission: Admission) -> None:
+        """Wait until somebody has looked whether there is still access; raises ``Refused``."""
+        visit, rendered = admission.visit, admission.page.time
+        looked = self._looks.setdefault(visit, loop.Event())
+        self.access.want(visit)
+        self.pool.wake()
+        looked.wait(self.config.render_timeout)
+        if self.access.refuses(visit, rendered):
+            raise Refused("session_mismatch", "access to this page has ended")
+        if self.access.doubts(visit, rendered):
+            # Unlike the other, no answer for good: the browser tries again.
+            raise Refused("server_error", "nobody could look whether there is access")
+
+    def _looked(self, visits: Iterable[Visit]) -> None:
+        for visit in visits:
+            looked = self._looks.pop(visit, None)
+            if looked is not None:
+                looked.set()
 
     def _refused(self, client: Client, code: str) -> None:
         self.telemetry.refused(code, peer(client.handshake))
@@ -290,17 +315,26 @@ class PushServer:
         self.telemetry.gap(reason)
         self._emitter.do(self.dispatch.gap(Gap(reason), self._clock()))
 
-    def _tick(self, losses: Path) -> None:
-        """Each second: notice processes that ended with changes unreported, and who is due."""
+    def _tick(self, words: Words) -> None:
         while True:
-            if state.take(losses):
-                self._gap("a process ended before it could report its changes")
-            self._emitter.do(self.dispatch.tick())
-            self.access.tick(self._clock())
-            self._look_at_the_clock()
-            self.telemetry.tick()
-            self.pool.wake()
+            try:
+                self._look_around(words)
+                self._is_ticking = True
+            except loop.FAILURES:
+                # It shows in /health until it succeeds again.
+                self._is_ticking = False
+                logger.error("what is due each second failed", exc_info=True)
             loop.sleep(TICK_SECONDS)
+
+    def _look_around(self, words: Words) -> None:
+        """Each second: notice processes that ended with changes unreported, and who is due."""
+        if words.take():
+            self._gap("a process ended before it could report its changes")
+        self._emitter.do(self.dispatch.tick())
+        self.access.tick(self._clock())
+        self._look_at_the_clock()
+        self.telemetry.tick()
+        self.pool.wake()
 
     def _look_at_the_clock(self) -> None:
         ahead = self._clock.ahead
@@ -310,7 +344,7 @@ class PushServer:
     def _status(self) -> str:
         if not self.pool.ready:
             return "renderers down"
-        if not self._is_fed or self._ticking.done:
+        if not self._is_fed or not self._is_ticking:
             return "the log can't be fed"
         return "ok"
 
@@ -325,16 +359,27 @@ class PushServer:
     # Jobs
 
     def _answer(self, ticket: Any, result: Result) -> None:
-        if isinstance(result, AccessResult):
-            self._emitter.do(self.access.answer(ticket, result, self._clock()))
-        elif not isinstance(result, ResolveResult):
-            self._emitter.do(self.dispatch.answer(ticket, result))
+        try:
+            if isinstance(result, AccessResult):
+                self._emitter.do(self.access.answer(ticket, result, self._clock()))
+                self._looked(ticket.visits)
+            elif not isinstance(result, ResolveResult):
+                self._emitter.do(self.dispatch.answer(ticket, result))
+        except loop.FAILURES:
+            logger.error("a result could not be taken", exc_info=True)
+            self._failed(ticket, "its result could not be taken")
 
     def _failed(self, ticket: Any, reason: str) -> None:
-        if isinstance(ticket, Look):
-            self._emitter.do(self.access.failed(ticket, reason, self._clock()))
-        else:
-            self._emitter.do(self.dispatch.failed(ticket, reason))
+        try:
+            if isinstance(ticket, Look):
+                self._emitter.do(self.access.failed(ticket, reason, self._clock()))
+                self._looked(ticket.visits)
+            else:
+                self._emitter.do(self.dispatch.failed(ticket, reason))
+        except loop.FAILURES:
+            # Nobody knows for whom it was.
+            logger.error("a failure could not be taken", exc_info=True)
+            self._gap("the push server made a mistake, which its log tells of")
 
 
 def _listen(host: str, port: int, setting: str) -> Any:

@@ -66,14 +66,16 @@ class Emitter:
         """Close connections whose access has ended, or changed: then with a reason."""
         self._telemetry.ended(len(clients), refresh or "logout")
         frame = self._refresh_frame(refresh, len(clients)) if refresh else LOGOUT
+        if refresh:
+            self._telemetry.refreshed(refresh, len(clients))
         for client in clients:
             self._forget(client.id)
             self._transport.close_after(client, frame)
 
     def _refresh(self, connections: tuple[str, ...], reason: str) -> None:
-        self._telemetry.refreshed(reason, len(connections))
-        frame = self._refresh_frame(reason, len(connections))
-        self._transport.send(self._clients(connections), frame)
+        clients = self._clients(connections)
+        self._telemetry.refreshed(reason, len(clients))
+        self._transport.send(clients, self._refresh_frame(reason, len(clients)))
 
     def _refresh_frame(self, reason: str, count: int) -> Frame:
         told: dict[str, Any] = {"reason": reason}
@@ -89,7 +91,10 @@ class Emitter:
             try:
                 meta = {**meta, "page": tokens.sign_page(send.page)}
             except PageTooLarge as error:
-                self._telemetry.failed(f"{error}; it will come back with its first ones")
+                # It would come back with its first ones, and miss what happens to the others.
+                self._telemetry.failed(str(error))
+                self._refresh(send.connections, "error")
+                return
         frame = Frame.event(send.name, send.payload, json.dumps(meta, separators=(",", ":")))
         if len(frame.websocket) > self._send_buffer:
             # Whoever got it would be closed as a slow client, again at each replay.
@@ -100,8 +105,9 @@ class Emitter:
             self._refresh(send.connections, "error")
             return
         since = None if send.at is None else self._clock() - send.at
-        self._telemetry.emitted(len(send.connections), since)
-        self._transport.send(self._clients(send.connections), frame)
+        clients = self._clients(send.connections)
+        self._telemetry.emitted(len(clients), since)
+        self._transport.send(clients, frame)
 
     def _clients(self, ids: Iterable[str]) -> list[Client]:
         clients = self._transport.clients

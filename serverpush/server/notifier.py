@@ -14,6 +14,7 @@ from serverpush.conf import is_loopback
 from serverpush.exceptions import BadMessage, UnknownModel, brief
 from serverpush.protocol import Change, Ending, Key, KeyKind, ModelInfo, Position
 from serverpush.server.telemetry import CONTENT_TYPE, Telemetry
+from serverpush.server.transport import loop
 
 Body = dict[str, Any] | bytes
 
@@ -85,6 +86,7 @@ class Notifier:
         self._health = health
         self._telemetry = telemetry
         self._batches: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._applying: dict[str, loop.Event] = {}
         self._routes = {
             "/notify": ("POST", self._notify),
             "/disconnect": ("POST", self._disconnect),
@@ -140,14 +142,24 @@ class Notifier:
             raise _Answer(400, "batch and gap are texts")
         if len(batch) > MAX_BATCH_KEY or len(gap) > MAX_GAP:
             raise _Answer(400, f"batch may have {MAX_BATCH_KEY} characters, gap {MAX_GAP}")
-        if batch and batch in self._batches:
-            return 202, self._batches[batch]
-        answer = apply(body, gap)
-        if batch:
-            self._batches[batch] = answer
-            if len(self._batches) > REMEMBERED_BATCHES:
-                self._batches.popitem(last=False)
-        return 202, answer
+        if not batch:
+            return 202, apply(body, gap)
+        # One that is applied already, or just now: who sent it did not wait for the answer.
+        while batch in self._applying:
+            self._applying[batch].wait()
+        if batch not in self._batches:
+            self._applying[batch] = applied = loop.Event()
+            try:
+                self._remember(batch, apply(body, gap))
+            finally:
+                del self._applying[batch]
+                applied.set()
+        return 202, self._batches[batch]
+
+    def _remember(self, batch: str, answer: dict[str, Any]) -> None:
+        self._batches[batch] = answer
+        if len(self._batches) > REMEMBERED_BATCHES:
+            self._batches.popitem(last=False)
 
     def _apply_changes(self, body: dict[str, Any], gap: str) -> dict[str, Any]:
         if set(body) != {"changes"}:

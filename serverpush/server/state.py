@@ -9,7 +9,6 @@ import os
 import tempfile
 from pathlib import Path
 
-from serverpush import losses
 from serverpush.exceptions import BadMessage
 from serverpush.server.core.access import Access
 from serverpush.server.core.log import Log
@@ -20,28 +19,27 @@ logger = logging.getLogger("serverpush.server")
 def load(log: Log, access: Access, path: Path) -> bool:
     """Continue what was left at ``path``; was there anything?
 
-    The file is taken away: after a crash it would tell of a time long gone. One
-    that can't be read is set aside under another name, and the log begins anew.
+    The file is taken away first: after a crash it would tell of a time long gone.
+    One that can't be read is set aside under another name, and the log begins anew.
     """
+    taken = path.with_suffix(".taken")
     try:
-        lines = path.read_text().splitlines()
+        path.replace(taken)
+        text = taken.read_text()
     except FileNotFoundError:
         return False
     except UnicodeDecodeError:
-        _set_aside(path, BadMessage("it is not text"))
+        _set_aside(taken, path, "it is not text")
         return False
     except OSError as error:
         logger.error("state file %s: %s; the log begins anew", path, error)
         return False
     try:
-        _load(log, access, lines)
+        _load(log, access, text.splitlines())
     except BadMessage as error:
-        _set_aside(path, error)
+        _set_aside(taken, path, error)
         return False
-    try:
-        path.unlink()
-    except OSError as error:
-        logger.error("state file %s can't be taken away: %s", path, error)
+    _remove(taken)
     return True
 
 
@@ -60,47 +58,37 @@ def _digest(lines: list[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _set_aside(path: Path, reason: BadMessage) -> None:
+def _set_aside(taken: Path, path: Path, reason: object) -> None:
     aside = path.with_suffix(".damaged")
     try:
-        path.replace(aside)
+        taken.replace(aside)
     except OSError as error:
         logger.error("state file %s: %s; it can't be set aside: %s", path, reason, error)
     else:
         logger.error("state file %s: %s; set aside as %s", path, reason, aside.name)
 
 
-def take(path: Path) -> bool:
-    """Is there a word of lost changes at ``path``, or beside it? It is taken away."""
+def _remove(path: Path) -> None:
     try:
-        taken = [_take(each) for each in losses.left(path)]
+        path.unlink()
     except OSError as error:
-        logger.error("%s: %s", path, error)
-        return False
-    return any(taken)
-
-
-def _take(word: Path) -> bool:
-    try:
-        word.unlink()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        logger.error("%s: %s", word, error)
-        return False
-    return True
+        logger.error("%s", error)
 
 
 def save(log: Log, access: Access, path: Path) -> None:
     """Leave log and access at ``path``: whole or not at all, readable by its owner only."""
+    lines = [json.dumps(access.dump()), *log.dump()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        lines = [json.dumps(access.dump()), *log.dump()]
-        with os.fdopen(descriptor, "w") as file:
-            file.writelines(line + "\n" for line in [_digest(lines), *lines])
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.writelines(line + "\n" for line in [_digest(lines), *lines])
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except OSError:
+            _remove(Path(name))
+            raise
     except OSError as error:
         logger.error("state file %s: %s; clients will be told to refresh", path, error)

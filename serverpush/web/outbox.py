@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +33,8 @@ MAX_BODY = 1_000_000
 # Between two batches, or the thread would take the interpreter from the one that
 # saves, again and again. What comes after a longer quiet goes out at once.
 REST = 0.005
+# Seconds of sending without a pause; then the process leaves its will.
+BACKLOG = 0.1
 FIRST_DELAY = 0.1
 LAST_DELAY = 2.0
 FLUSH_TIMEOUT = 1.5
@@ -121,8 +124,9 @@ class Outbox:
         self._will = losses.Will()
         self._overflowing = False
         self._away = False
-        # The last refusal of each path: it is logged once.
+        # The last refusal of each path: it is logged once. And what it cost since then.
         self._refusals: dict[str, str] = {}
+        self._dropped: Counter[str] = Counter()
 
     def put(self, entry: Entry) -> None:
         """Report ``entry`` soon: an append, which neither waits nor raises."""
@@ -224,7 +228,10 @@ class Outbox:
 
     def _send_all(self) -> bool:
         self._wake.clear()
+        began = time.monotonic()
         while (batch := self._take()) is not None:
+            if time.monotonic() - began > BACKLOG and self._is_lossy():
+                self._will.leave()
             if not self._deliver(batch):
                 return False
             self._ending.wait(REST)
@@ -284,7 +291,7 @@ class Outbox:
         if status >= 300:
             self._note_refused(batch, status, error)
         else:
-            self._refusals.pop(batch.kind.path, None)
+            self._note_accepted(batch.kind)
         return True
 
     def _note_away(self, reason: str) -> None:
@@ -299,9 +306,20 @@ class Outbox:
             self._away = False
             logger.info("the push server is back")
 
+    def _note_accepted(self, kind: Kind) -> None:
+        self._refusals.pop(kind.path, None)
+        if dropped := self._dropped.pop(kind.path, 0):
+            logger.warning(
+                "the push server takes %s again: %d more were dropped meanwhile",
+                kind.nouns[1],
+                dropped,
+            )
+
     def _note_refused(self, batch: Batch, status: int, error: str) -> None:
         refusal = f"{status} {error}"
-        if refusal != self._refusals.get(batch.kind.path):
+        if refusal == self._refusals.get(batch.kind.path):
+            self._dropped[batch.kind.path] += len(batch.entries)
+        else:
             self._refusals[batch.kind.path] = refusal
             logger.error(
                 "the push server refused %s: %s",
@@ -318,6 +336,9 @@ class Outbox:
         with self._lock:
             self._gap = f"a batch was lost: {reason}"[:500]
             self._gap_is_due = due and bool(batch.entries)
+        if not due:
+            # Nobody there listens to this process; its word may be heard.
+            losses.leave()
 
     def _note_untold(self, gap: str) -> None:
         """Let a gap that came with a refused batch wait for the next one."""

@@ -166,8 +166,14 @@ def session_rows(known):
 def ended_rows(known):
     """Sessions that were good until something happened, which the push server has heard of."""
     for what in ("another-password", "not-active", "deleted", "log-out"):
+        away = known("/vault/")
+        if what == "log-out":
+            away.logs_out()
+        else:
+            away.happens(what)
+        yield {"page": away.page}, away.cookie, "session_mismatch"
+        yield {"url": "/vault/"}, away.cookie, "page_not_found"
         ann = known("/vault/")
-        # Connected: a doubt is looked into for those who are.
         page = ann.browser.connect(ann.page)
         since = time.time()
         if what == "log-out":

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from serverpush import labels, tokens
 from serverpush.conf import config
+from serverpush.protocol import Condition, Dependency, Page, Serializer
 from serverpush.server.app import Addresses, PushServer
 
 from .clients import Client, browse, refusal
@@ -138,11 +140,19 @@ def notify(server):
     ).status_code
 
 
+def broken(*arguments):
+    raise RuntimeError("a mistake of the core")
+
+
+def author_page():
+    now = time.time()
+    condition = Condition("project.author", (("pk", 1),))
+    update = Dependency("author", condition, Serializer("fields"), data='{"pk":"object.pk"}')
+    return Page("/", host="127.0.0.1", time=now, recorded=now, dependencies=(update,))
+
+
 def test_a_log_that_can_not_be_fed_shows_in_health(server, monkeypatch):
     assert health(server) == (200, "ok")
-
-    def broken(change, now):
-        raise RuntimeError("a mistake of the core")
 
     with monkeypatch.context() as patch:
         patch.setattr(server.dispatch, "changed", broken)
@@ -153,8 +163,27 @@ def test_a_log_that_can_not_be_fed_shows_in_health(server, monkeypatch):
 
 
 def test_a_clockwork_that_stopped_shows_in_health(server, monkeypatch):
-    def broken(now):
-        raise RuntimeError("a mistake of the core")
+    with monkeypatch.context() as patch:
+        patch.setattr(server.access, "tick", broken)
+        wait_until(lambda: health(server) == (503, "the log can't be fed"), "/health answers 503")
+    wait_until(lambda: health(server) == (200, "ok"), "/health answers 200 again")
 
-    monkeypatch.setattr(server.access, "tick", broken)
-    wait_until(lambda: health(server) == (503, "the log can't be fed"), "/health answers 503")
+
+@pytest.mark.parametrize("methods", [["answer"], ["answer", "failed"]])
+def test_a_mistake_of_the_core_is_no_silence(server, monkeypatch, methods):
+    """Who was to get a result that could not be taken is told, and hears of the next change."""
+    client = Client(
+        f"http://127.0.0.1:{server.addresses.port}", {"page": tokens.sign_page(author_page())}
+    )
+    client.event("serverpush:ready")
+    with monkeypatch.context() as patch:
+        for method in methods:
+            patch.setattr(server.dispatch, method, broken)
+        assert notify(server) == 202
+        (told,) = client.event("serverpush:refresh")
+        assert told["reason"] == ("error" if methods == ["answer"] else "gap")
+    if methods == ["answer"]:
+        assert notify(server) == 202
+        # Refused, or not: what counts is that it was rendered.
+        client.event("serverpush:refresh")
+    client.close()

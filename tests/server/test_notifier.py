@@ -11,6 +11,7 @@ import pytest
 from serverpush.protocol import Change, Ending, ModelInfo, Position
 from serverpush.server.notifier import MAX_BODY, Notifier
 from serverpush.server.telemetry import Telemetry
+from serverpush.server.transport import loop
 
 MODELS = {
     "shop.book": ModelInfo("shop.book", ("shop.book",), key="integer"),
@@ -155,6 +156,37 @@ def test_too_large_a_body_is_refused_unread(port):
 def test_a_batch_that_comes_again_is_not_applied_again(port):
     body = {**change(), "batch": "one"}
     assert port.request(body) == port.request(body)
+    assert len(port.accepted) == 1
+
+
+def test_a_batch_that_comes_again_while_it_is_applied_waits_for_its_answer(port, monkeypatch):
+    def slowly(changes, gap):
+        applied.append(changes)
+        number = len(applied)
+        loop.sleep(0.05)
+        return Position(1, number, "e")
+
+    applied = []
+    monkeypatch.setattr(port.notifier, "_accept", slowly)
+    batch = {"changes": [{"model": "shop.book", "pk": 1}], "batch": "b"}
+    answers = []
+    posts = [
+        loop.spawn(lambda body=body: answers.append(port.request(body)))
+        for body in (batch, batch, {**batch, "batch": "another"}, batch)
+    ]
+    for post in posts:
+        post.join()
+    assert len(applied) == 2
+    assert len({answer["position"] for _, answer in answers}) == 2
+
+
+def test_a_batch_that_failed_is_applied_when_it_comes_again(port, monkeypatch):
+    batch = {"changes": [{"model": "shop.book", "pk": 1}], "batch": "b"}
+    with monkeypatch.context() as patch:
+        patch.setattr(port.notifier, "_accept", lambda changes, gap: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            port.request(batch)
+    assert port.request(batch)[0] == 202
     assert len(port.accepted) == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +82,31 @@ def test_a_damaged_one_is_named_and_set_aside(tmp_path, caplog):
     assert not path.exists()
     assert (tmp_path / "state.damaged").exists()
     assert str(path) in caplog.text
+
+
+def test_one_that_can_not_be_taken_away_is_not_believed(tmp_path, monkeypatch, caplog):
+    # After a crash it would be there again, and tell of a time long gone.
+    path = tmp_path / "state.json"
+    state.save(filled(), access(), path)
+
+    def refuse(self, target):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    after = log("two", 2000)
+    assert not state.load(after, access(), path)
+    assert after.epoch == "two"
+    assert str(path) in caplog.text
+
+
+def test_what_could_not_be_written_to_its_end_is_removed(tmp_path, monkeypatch, caplog):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(state.os, "fsync", full)
+    state.save(filled(), access(), tmp_path / "state.json")
+    assert list(tmp_path.iterdir()) == []
+    assert "No space left" in caplog.text
 
 
 def test_a_folder_that_can_not_be_written_is_named(tmp_path, caplog):

@@ -12,7 +12,7 @@ import pytest
 
 from serverpush.conf import losses_file
 from serverpush.protocol import Change, Ending
-from serverpush.server import state
+from serverpush.server.words import Words
 from serverpush.tokens import notifier_key
 from serverpush.web import outbox as module
 from serverpush.web.outbox import Outbox
@@ -521,6 +521,17 @@ class TestLoss:
         assert batch["gap"]
         assert len(log(logging.ERROR)) == 1
 
+    def test_what_was_dropped_after_the_first_line_is_counted(self, outbox, notifier, log):
+        notifier.answers += [(401, {"error": "send the key"})] * 3
+        box = outbox()
+        for pk in (1, 2, 3, 4):
+            box.put(change(pk))
+            notifier.next_batch()
+        until(lambda: log(logging.WARNING))
+        assert log(logging.WARNING) == [
+            "the push server takes changes again: 2 more were dropped meanwhile"
+        ]
+
     def test_an_answer_that_is_no_json_is_named_too(self, outbox, notifier, log):
         notifier.answers.append((404, b"<h1>Not here</h1>"))
         outbox().put(change(1))
@@ -580,7 +591,7 @@ class TestWord:
         notifier = start_notifier(port)
         assert notifier.changes(1)
         until(lambda: not self.will(losses).exists())
-        assert not state.take(losses)
+        assert not Words(losses).take()
 
     def test_ends_of_access_do_not_until_a_change_waits_too(self, outbox, settings, losses, log):
         settings.SERVERPUSH_NOTIFIER_PORT = free_port()
@@ -603,7 +614,7 @@ class TestWord:
         box = outbox()
         box.put(change(1))
         assert not box.flush()
-        assert state.take(losses)
+        assert Words(losses).take()
         assert not self.will(losses).exists()
 
     def test_an_end_of_access_that_is_left_at_the_end(self, outbox, settings, losses):
@@ -611,7 +622,7 @@ class TestWord:
         box = outbox()
         box.put(doubt("1"))
         assert not box.flush()
-        assert not state.take(losses)
+        assert not Words(losses).take()
 
     @pytest.mark.parametrize("answers", [[401], [400, 400]])
     def test_a_gap_that_was_not_told(self, outbox, notifier, losses, answers):
@@ -620,18 +631,41 @@ class TestWord:
         box.put(change(1))
         until(self.will(losses).exists)
         assert not box.flush(5)
-        assert state.take(losses)
+        assert Words(losses).take()
 
-    def test_a_gap_that_is_told_in_the_end(self, outbox, notifier, losses):
-        notifier.answers.append((401, {"error": "no"}))
+    def test_a_push_server_that_does_not_know_the_key_is_left_word_at_once(
+        self, outbox, notifier, losses
+    ):
+        notifier.answers.append((401, {"error": "send the key"}))
+        outbox().put(change(1))
+        until(losses.exists)
+        assert Words(losses).take()
+
+    def test_a_backlog_stands_in_the_will_though_the_push_server_answers(
+        self, outbox, notifier, losses, monkeypatch
+    ):
+        monkeypatch.setattr(module, "MAX_BATCH", 1)
+        monkeypatch.setattr(module, "BACKLOG", 0)
+        notifier.released.clear()
         box = outbox()
         box.put(change(1))
+        box.put(change(2))
+        until(self.will(losses).exists)
+        notifier.released.set()
+        assert box.flush(5)
+        assert not Words(losses).take()
+
+    def test_a_gap_that_is_told_in_the_end(self, outbox, notifier, losses):
+        notifier.answers += [(400, {"error": "no"})] * 2
+        box = outbox()
+        box.put(change(1))
+        notifier.next_batch()
         notifier.next_batch()
         until(self.will(losses).exists)
         box.put(change(2))
         assert notifier.next_batch()["gap"]
         assert box.flush(5)
-        assert not state.take(losses)
+        assert not Words(losses).take()
         assert not self.will(losses).exists()
 
     def test_a_gap_on_its_way(self, outbox, notifier, losses):
@@ -645,7 +679,7 @@ class TestWord:
         box.put(doubt("1"))
         assert notifier.next_batch()["gap"]
         assert not box.flush(0.1)
-        assert state.take(losses)
+        assert Words(losses).take()
 
     def test_a_gap_survives_the_thread_that_was_to_tell_it(
         self, outbox, start_notifier, notifier, losses, settings
@@ -672,10 +706,10 @@ class TestWord:
         """
         with start(source, free_port()) as process:
             until(losses.with_name(f"{losses.name}.{process.pid}").exists)
-            assert not state.take(losses)
+            assert not Words(losses).take()
             process.send_signal(signal.SIGKILL)
             process.wait(10)
-            assert state.take(losses)
+            assert Words(losses).take()
 
 
 SCRIPT = """

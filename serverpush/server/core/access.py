@@ -45,9 +45,22 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Visits that are being looked at."""
+    """Visits that are being looked at, and the number of doubts that there had been by then."""
 
     visits: tuple[Visit, ...]
+    doubts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A user was changed, and may have no access any more.
+
+    ``at`` is when that was committed, in seconds since the epoch; ``number`` counts
+    the doubts: a look that began later has settled this one.
+    """
+
+    at: float
+    number: int
 
 
 class Access:
@@ -71,6 +84,12 @@ class Access:
         # When sessions and users were ended, in seconds since the epoch, oldest first.
         self._ended_sessions: OrderedDict[str, float] = OrderedDict()
         self._ended_users: OrderedDict[str, float] = OrderedDict()
+        # The last doubt about each user, oldest first, and by when visits were looked at.
+        self._doubts: OrderedDict[str, Doubt] = OrderedDict()
+        self._doubted = 0
+        self._settled: OrderedDict[tuple[str, str], int] = OrderedDict()
+        # Visits that somebody who is not yet connected waits for.
+        self._wanted: set[Visit] = set()
         # What the permissions of a visit's user were when it was last looked at.
         self._stamps: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._began = now
@@ -98,6 +117,21 @@ class Access:
     def remembers(self, rendered: float) -> bool:
         """Is every end known since something was ``rendered`` (seconds since the epoch)?"""
         return rendered >= self._began
+
+    def doubts(self, visit: Visit, rendered: float) -> bool:
+        """May the access have ended to what was ``rendered`` then (seconds since the epoch)?
+
+        Nobody has looked since its user was changed, and the page is older than that.
+        """
+        doubt = self._doubts.get(visit.user)
+        if not visit.is_bound or doubt is None or rendered > doubt.at:
+            return False
+        return self._settled.get(visit.name, 0) < doubt.number
+
+    def want(self, visit: Visit) -> None:
+        """Let a visit be looked at that has no connection yet."""
+        self._wanted.add(visit)
+        self._look_at([visit])
 
     def add(self, id: str, visit: Visit, rendered: float) -> None:
         """Note a connection and when its page was rendered, in seconds since the epoch."""
@@ -136,6 +170,7 @@ class Access:
             # What comes next is not to be compared with what was before.
             self._stamps.pop(self._visits[id].name, None)
         for user in ending.doubtful:
+            self._doubt(user, at)
             self._look_at(self._visits[id] for id in sorted(self._users.get(user, ())))
         return [*_ends(ids), *_ends(changed - ids, "access")]
 
@@ -160,13 +195,16 @@ class Access:
         if visits is None:
             return None
         self._is_looking = True
-        return Look(visits), AccessJob(tuple((each.key, each.user) for each in visits))
+        return Look(visits, self._doubted), AccessJob(
+            tuple((each.key, each.user) for each in visits)
+        )
 
     def answer(self, look: Look, result: AccessResult, now: float) -> list[Action]:
         """Take the result of a job; ``now`` in seconds since the epoch."""
         if len(result.stamps) != len(look.visits):
             return self.failed(look, result.error or "not all were answered", now)
         self._is_looking = False
+        self._wanted.difference_update(look.visits)
         self._pause = 0.0
         over: set[str] = set()
         changed: set[str] = set()
@@ -180,11 +218,13 @@ class Access:
                 changed |= self._end_user(visit.user, now)
             if stamp is not None:
                 _remember(self._stamps, visit.name, stamp)
+                _remember(self._settled, visit.name, look.doubts)
         return [*_unknown(result), *_ends(over), *_ends(changed - over, "access")]
 
     def failed(self, look: Look, reason: str, now: float) -> list[Action]:
         """Take it that a job has no result; ``now`` in seconds since the epoch."""
         self._is_looking = False
+        self._wanted.difference_update(look.visits)
         self._pause = min(max(FIRST_PAUSE, 2 * self._pause), SWEEP_SECONDS)
         self._resume_at = now + self._pause
         size = -(-len(look.visits) // 2)
@@ -208,6 +248,10 @@ class Access:
         _remember(self._ended_users, user, max(at, self._ended_users.get(user, 0)))
         return {id for id in self._users.get(user, ()) if self._rendered[id] <= at}
 
+    def _doubt(self, user: str, at: float) -> None:
+        self._doubted += 1
+        _remember(self._doubts, user, Doubt(at, self._doubted))
+
     def _ids(self, visit: Visit) -> set[str]:
         if visit.session:
             return self._sessions.get(visit.session, set())
@@ -227,16 +271,18 @@ class Access:
             if found and its_size != size:
                 break
             del queue[visit]
-            if self._ids(visit):
+            if visit in self._wanted or self._ids(visit):
                 found.append(visit)
                 size = its_size
         return tuple(found) or None
 
     def _forget(self, now: float) -> None:
-        """Forget ends that are older than any token."""
+        """Forget ends and doubts that are older than any token."""
         for ended in (self._ended_sessions, self._ended_users):
             while ended and next(iter(ended.values())) < now - self._max_age:
                 ended.popitem(last=False)
+        while self._doubts and next(iter(self._doubts.values())).at < now - self._max_age:
+            self._doubts.popitem(last=False)
 
     # For the next start of the server
 
@@ -246,6 +292,7 @@ class Access:
             "began": self._began,
             "sessions": self._ended_sessions,
             "users": self._ended_users,
+            "doubts": {user: doubt.at for user, doubt in self._doubts.items()},
             "stamps": [[*name, stamp] for name, stamp in self._stamps.items()],
         }
 
@@ -255,6 +302,7 @@ class Access:
             began = float(value["began"])
             sessions = {str(key): float(at) for key, at in value["sessions"].items()}
             users = {str(key): float(at) for key, at in value["users"].items()}
+            doubts = [(str(user), float(at)) for user, at in value["doubts"].items()]
             stamps = {(str(one), str(other)): str(it) for one, other, it in value["stamps"]}
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise BadMessage(f"it can't be read ({type(error).__name__})") from error
@@ -262,6 +310,8 @@ class Access:
         self._ended_sessions.update(sessions)
         self._ended_users.update(users)
         self._stamps.update(stamps)
+        for user, at in doubts:
+            self._doubt(user, at)
 
 
 def _unknown(result: AccessResult) -> list[Action]:

@@ -90,6 +90,58 @@ def test_an_older_report_takes_nothing_back(access):
     assert access.refuses(ADA, NOW)
 
 
+class TestDoubts:
+    """A user was changed: who comes with an older page waits for a look."""
+
+    BOB = Visit("bob's key", "bob's hash", "3")
+
+    @pytest.fixture
+    def doubted(self, access):
+        access.end(Ending(doubtful=("3",), at=NOW), NOW)
+        return access
+
+    def test_an_older_page_is_in_doubt_until_somebody_has_looked(self, doubted):
+        assert doubted.doubts(self.BOB, RENDERED)
+        assert doubted.next_job() is None, "nobody is there, and nobody comes"
+        doubted.want(self.BOB)
+        look(doubted)
+        assert not doubted.doubts(self.BOB, RENDERED)
+        assert not doubted.refuses(self.BOB, RENDERED)
+        doubted.end(Ending(doubtful=("3",), at=NOW), NOW)
+        assert doubted.doubts(self.BOB, RENDERED), "this is another one"
+
+    def test_who_has_no_access_any_more_is_refused(self, doubted):
+        doubted.want(self.BOB)
+        look(doubted, _3=None)
+        assert doubted.refuses(self.BOB, RENDERED)
+
+    def test_nobody_else_is_in_doubt(self, doubted):
+        assert not doubted.doubts(self.BOB, NOW + 1), "rendered after it"
+        assert not doubted.doubts(GRACE, RENDERED)
+        public = Visit(self.BOB.key, self.BOB.session, is_bound=False)
+        assert not doubted.doubts(public, RENDERED)
+
+    def test_a_look_that_began_before_it_settles_nothing(self, doubted):
+        doubted.want(self.BOB)
+        found, _ = doubted.next_job()
+        doubted.end(Ending(doubtful=("3",), at=NOW), NOW)
+        doubted.answer(found, AccessResult(("same",)), NOW)
+        assert doubted.doubts(self.BOB, RENDERED)
+
+    def test_a_look_that_failed_settles_nothing(self, doubted):
+        doubted.want(self.BOB)
+        found, _ = doubted.next_job()
+        doubted.failed(found, "no result within 10 s", NOW)
+        assert doubted.doubts(self.BOB, RENDERED)
+
+    def test_it_is_remembered_as_long_as_a_token_lasts(self, doubted):
+        after = Access(max_age=100, now=NOW)
+        after.load(doubted.dump())
+        assert after.doubts(self.BOB, RENDERED)
+        after.tick(NOW + 101)
+        assert not after.doubts(self.BOB, RENDERED)
+
+
 def test_nobodys_pages_are_not_a_users(access):
     access.end(Ending(users=("1",)), NOW)
     assert not access.refuses(Visit(is_bound=False), 0)
@@ -427,9 +479,9 @@ def test_what_goes_on_remembers_since_it_first_began(access):
         [],
         {},
         {"began": 1, "sessions": 1},
-        {"began": 1, "sessions": {}, "users": {"1": "x"}, "stamps": []},
+        {"began": 1, "sessions": {}, "users": {"1": "x"}, "doubts": {}, "stamps": []},
         {"sessions": {}, "users": {}, "stamps": []},
-        {"began": "x", "sessions": {}, "users": {}, "stamps": []},
+        {"began": "x", "sessions": {}, "users": {}, "doubts": {}, "stamps": []},
     ],
 )
 def test_what_is_damaged_is_not_loaded(value):

@@ -1,0 +1,88 @@
+"""The emitter: what pages are told, and what is counted of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+import pytest
+
+from serverpush.protocol import Condition, Dependency, Page, Position, Serializer
+from serverpush.server.clock import Clock
+from serverpush.server.core.actions import End, Refresh, Send
+from serverpush.server.emitter import Emitter
+from serverpush.server.telemetry import Telemetry
+from serverpush.tokens import MAX_TOKEN
+
+META = {"id": "1", "safe": "1", "model": "shop.book", "pk": 1, "action": "changed"}
+FIELDS = Serializer("fields")
+
+
+@dataclass
+class Client:
+    id: str
+
+
+@dataclass
+class Transport:
+    clients: dict[str, Client]
+    sent: list[tuple[str, str]] = field(default_factory=list)
+
+    def send(self, clients, frame):
+        self.sent += [(each.id, frame.payload.decode()) for each in clients]
+
+    def close_after(self, client, frame):
+        self.send([client], frame)
+
+
+@pytest.fixture
+def transport():
+    return Transport({"here": Client("here")})
+
+
+@pytest.fixture
+def telemetry():
+    return Telemetry()
+
+
+@pytest.fixture
+def emitter(transport, telemetry):
+    return Emitter(transport, telemetry, Clock(), send_buffer=100_000, forget=transport.clients.get)
+
+
+def counted(telemetry, name):
+    lines = telemetry.metrics().decode().splitlines()
+    return sum(float(each.split()[-1]) for each in lines if each.startswith(f"serverpush_{name}"))
+
+
+def send(*connections, page=None):
+    return Send(connections, "book", "1", META, None, page)
+
+
+def test_who_is_gone_is_not_counted(emitter, telemetry):
+    emitter.do([send("here", "gone"), Refresh(("here", "gone"), "gap")])
+    assert counted(telemetry, "deliveries_total") == 1
+    assert counted(telemetry, 'refreshes_total{reason="gap"}') == 1
+
+
+def test_who_is_ended_to_load_another_page_is_told_to_refresh(emitter, telemetry, transport):
+    emitter.do([End(("here",), "access")])
+    assert transport.sent == [("here", '42["serverpush:refresh",{"reason":"access"}]')]
+    assert counted(telemetry, 'refreshes_total{reason="access"}') == 1
+    assert counted(telemetry, 'ends_total{reason="access"}') == 1
+
+
+def test_a_renewed_page_goes_with_the_event(emitter, transport, settings):
+    page = Page("/", dependencies=(Dependency("book", Condition("shop.book"), FIELDS),))
+    emitter.do([send("here", page=page)])
+    ((_, told),) = transport.sent
+    assert json.loads(told[2:])[2]["page"]
+
+
+def test_one_that_fits_no_token_is_told_to_refresh(emitter, transport):
+    # It would come back with its first dependencies.
+    at = Position(1, 1, "e")
+    keys = tuple(f"{at}-{number}" * 3 for number in range(MAX_TOKEN))
+    page = Page("/", dependencies=(Dependency("book", Condition("shop.book"), FIELDS, keys=keys),))
+    emitter.do([send("here", page=page)])
+    assert transport.sent == [("here", '42["serverpush:refresh",{"reason":"error"}]')]
