@@ -19,6 +19,8 @@ export class Client {
   #running = false;
   #connectionState = "offline";
   #failing = false;
+  // A refresh that the page was told of and has not had: stopping does not end it.
+  #owed = false;
 
   /**
    * @param {object} [options]
@@ -57,8 +59,10 @@ export class Client {
     }
     this.#running = true;
     this.lifecycle.start();
-    if (this.#page && samePage(page, this.#page)) this.#connect();
-    else this.#adopt(page);
+    if (this.#page && samePage(page, this.#page)) {
+      this.#connect();
+      if (this.#owed) this.refresher.request();
+    } else this.#adopt(page);
     return true;
   }
 
@@ -74,6 +78,7 @@ export class Client {
   #adopt(page) {
     this.#page = page;
     this.#renewed = null;
+    this.#owed = false;
     this.#replay = new Replay(page.since);
     this.#connect();
   }
@@ -116,13 +121,18 @@ export class Client {
   }
 
   #refresh(data) {
-    if (this.events.control("refresh", data)) this.refresher.request(data.within);
-    else this.#replay.restart();
+    if (this.events.control("refresh", data)) {
+      this.#owed = true;
+      this.refresher.request(data.within);
+    } else this.#replay.restart();
   }
 
   #logout(data) {
     this.#disconnect("logout");
-    if (this.events.control("logout", data)) this.refresher.requestNow();
+    if (this.events.control("logout", data)) {
+      this.#owed = true;
+      this.refresher.requestNow();
+    }
   }
 
   #refused(code, message) {

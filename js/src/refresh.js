@@ -22,6 +22,8 @@ export class Refresher {
     Object.assign(this, { onPage, onMoved, onFailing, jitter, random });
     this.backoff = backoff ?? new Backoff({ min: 2_000, max: 300_000 });
     this.throttle = throttle ?? new Throttle({ memory: new Memory(window) });
+    // Refreshes before a logout are no reason to show what is no longer to be seen.
+    this.urgent = new Throttle();
   }
 
   /**
@@ -30,13 +32,13 @@ export class Refresher {
    */
   request(within = 0) {
     if (this.#timer !== null || this.#fetching !== null) return;
-    this.#hold(Math.max(this.jitter, 1_000 * within) * this.random());
+    this.#hold(Math.max(this.jitter, 1_000 * within) * this.random(), this.throttle);
   }
 
   /** Ask for one at once; what is being fetched may be from before the reason for this one. */
   requestNow() {
     this.stop();
-    this.#hold(0);
+    this.#hold(0, this.urgent);
   }
 
   stop() {
@@ -46,8 +48,8 @@ export class Refresher {
     this.#fetching = null;
   }
 
-  #hold(wait) {
-    const held = this.throttle.next(Date.now());
+  #hold(wait, throttle) {
+    const held = throttle.next(Date.now());
     if (held) this.onFailing(true);
     this.#schedule(wait + held);
   }

@@ -347,7 +347,7 @@ describe("refresh", () => {
     expect(site.auths.at(-1).page).toBe("token-2");
   });
 
-  test("that fails is forgotten when the client is stopped and started", async () => {
+  test("that fails is tried again when the client is stopped and started", async () => {
     vi.spyOn(console, "warn").mockImplementation(() => {});
     served = (response) => response.writeHead(500).end();
     await visit(pageHTML());
@@ -356,9 +356,10 @@ describe("refresh", () => {
     site.sockets[0].emit("serverpush:refresh", {});
     await until(() => attribute() === "offline");
     client.stop();
+    served = (response) => html(response, pageHTML({ token: "token-2", since: "200" }));
     client.start();
+    await until(() => site.auths.at(-1).page === "token-2");
     await connected();
-    expect(requests.length).toBe(1);
   });
 
   test("that can't be swapped in loads the page instead", async () => {
@@ -372,6 +373,29 @@ describe("refresh", () => {
     site.sockets[0].emit("serverpush:refresh", {});
     await until(() => navigated.length);
     expect([navigated, error.mock.calls.length]).toEqual([[`${site.origin}/list/?page=2`], 1]);
+  });
+});
+
+describe("a refresh that is due when the page is stopped", () => {
+  test.each(["refresh", "logout"])("is made after the next start: %s", async (name) => {
+    await visit(pageHTML(), {
+      greet: (socket) => socket.emit("serverpush:ready", { position: "e-9", live: true }),
+    });
+    startClient({ jitter: 300_000, random: () => 1 });
+    const told = vi.fn();
+    client.events.on(name, told);
+    await connected();
+    site.sockets[0].emit(`serverpush:${name}`, { reason: "error" });
+    await until(() => told.mock.calls.length === 1);
+    client.stop();
+    client.refresher.jitter = 0;
+    client.start();
+    await until(() => site.auths.at(-1).page === "token-2");
+    const made = requests.length;
+    client.stop();
+    client.start();
+    await connected();
+    expect(requests.length, "it has been made").toBe(made);
   });
 });
 

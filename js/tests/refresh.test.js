@@ -152,6 +152,19 @@ test("stopped, nothing comes of it", async () => {
   expect(seen).toEqual([]);
 });
 
+test("one that may not wait is not held by those before it", () => {
+  const throttle = new Throttle();
+  for (let count = 0; count < 6; count += 1) throttle.next(Date.now());
+  create({ throttle, jitter: 1_000 });
+  expect(waitOf(() => refresher.requestNow())).toBe(0);
+});
+
+test("nor may those that may not wait be a loop", () => {
+  create();
+  for (let count = 0; count < 5; count += 1) refresher.requestNow();
+  expect(waitOf(() => refresher.requestNow())).toBeGreaterThan(1_000);
+});
+
 describe("a redirect", () => {
   test("elsewhere is where to go", async () => {
     answer = (response, { url }) => (url.startsWith("/login/") ? html(response) : redirect(response, "/login/?next=/list/"));

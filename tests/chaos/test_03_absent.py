@@ -38,6 +38,7 @@ def test_an_absent_push_server(tmp_path, size, figures):
         back = absent.settle(BACK_SECONDS)
         present.settle(BACK_SECONDS)
         assert absent.history.told() == []
+        assert "Traceback" not in absent.live.site.output
         # Of so few requests as the small size makes, the slowest say nothing.
         percent = size(90, 99)
         with_it, without_it = (

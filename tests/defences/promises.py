@@ -36,6 +36,19 @@ PROMISES = [
         promises.leave_no_will,
         "test_outbox.py::TestWord::test_changes_that_wait_stand_in_the_will",
     ),
+    _web(
+        "a process is killed while it sends what thousands of saves left",
+        "after a tenth of a second of sending without a pause, its word is written too",
+        promises.leave_no_will_for_a_backlog,
+        "test_outbox.py::TestWord::test_a_backlog_stands_in_the_will_though_the_push_server_answers",
+    ),
+    _web(
+        "a process has another key, so that the push server hears nothing from it, not even a gap",
+        "it leaves word in a file at once",
+        promises.lose_what_a_wrong_key_costs,
+        "test_outbox.py::TestWord"
+        "::test_a_push_server_that_does_not_know_the_key_is_left_word_at_once",
+    ),
     _core(
         "changes were lost while a page was away",
         "a gap stands in the log: who comes back over it is told to refresh",
@@ -119,6 +132,13 @@ PROMISES = [
         promises.report_what_renderings_write,
         "renderer/test_writes.py::test_nothing_is_reported",
     ),
+    _any(
+        "a batch is sent again while it is still being applied",
+        "it waits for the answer of the first",
+        promises.apply_batches_side_by_side,
+        "server/test_notifier.py"
+        "::test_a_batch_that_comes_again_while_it_is_applied_waits_for_its_answer",
+    ),
     # Floods
     _core(
         "one page has more coming than anybody can send it",
@@ -149,6 +169,14 @@ PROMISES = [
         promises.forget_who_has_no_access,
         "test_access.py::test_a_session_that_ends_ends_its_connections_bound_or_not",
         "test_access.py::test_a_user_who_ends_ends_all_of_theirs",
+    ),
+    _any(
+        "somebody whose password was changed, or who was deactivated, comes back later",
+        "whose user was changed is looked at before an older page of theirs is let in",
+        promises.doubt_nobody_who_is_away,
+        "server/core/test_access.py::TestDoubts"
+        "::test_an_older_page_is_in_doubt_until_somebody_has_looked",
+        "chaos/test_10_matrix.py::test_the_matrix",
     ),
     _core(
         "nobody reports that a session has expired",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import time
+from types import SimpleNamespace
 
 from django.http import HttpRequest
 
@@ -37,6 +38,15 @@ def end_in_silence():
 
 def leave_no_will():
     importlib.import_module("serverpush.losses").Will.leave = nothing
+
+
+def leave_no_will_for_a_backlog():
+    # No time goes by.
+    _outbox().time = SimpleNamespace(monotonic=lambda: 0.0)
+
+
+def lose_what_a_wrong_key_costs():
+    _outbox().losses = SimpleNamespace(Will=_outbox().losses.Will, leave=nothing)
 
 
 def forget_gaps():
@@ -88,6 +98,21 @@ def let_everybody_read_the_state():
     state.tempfile.mkstemp = readable
 
 
+def apply_batches_side_by_side():
+    importlib.import_module("serverpush.server.notifier").loop = SimpleNamespace(
+        Event=lambda: SimpleNamespace(wait=nothing, set=nothing)
+    )
+    Applying = type("Applying", (dict,), {"__contains__": lambda self, key: False, "pop": nothing})
+    notifier = importlib.import_module("serverpush.server.notifier").Notifier
+    init = notifier.__init__
+
+    def forgetful(self, **options):
+        init(self, **options)
+        self._applying = Applying()
+
+    notifier.__init__ = forgetful
+
+
 # Between a page's view and its connection
 
 
@@ -132,6 +157,10 @@ def share_everything():
 
 def forget_who_has_no_access():
     access.Access.refuses = lambda self, visit, rendered: False
+
+
+def doubt_nobody_who_is_away():
+    access.Access.doubts = lambda self, visit, rendered: False
 
 
 def never_sweep():
