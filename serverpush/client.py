@@ -1,4 +1,4 @@
-"""What a project imports: the template context, and reporting changes."""
+"""What a project imports: the template context, reporting changes, and sending messages."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ from django.http import HttpRequest
 
 from serverpush.reporting import suppress
 from serverpush.web.changes import ping_notifier
+from serverpush.web.messages import disconnect, notify, notify_all, push_route, send_update
 from serverpush.web.pages import generated_timestamp
 
-__all__ = ["context_processor", "ping_notifier", "suppress"]
+__all__ = [
+    "context_processor",
+    "disconnect",
+    "notify",
+    "notify_all",
+    "ping_notifier",
+    "push_route",
+    "send_update",
+    "suppress",
+]
 
 
 def context_processor(request: HttpRequest) -> dict[str, str]:

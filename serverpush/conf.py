@@ -7,7 +7,8 @@ import difflib
 import hashlib
 import ipaddress
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,34 @@ def _backend(value: Any) -> str | None:
     return None if value == "memory" else "'memory'"
 
 
+def _channels(value: Any) -> str | None:
+    valid = "a dict such as {'news-*': {'history': 100, 'seconds': 600, 'presence': True}}"
+    if value == ():
+        return None
+    if not isinstance(value, Mapping):
+        return valid
+    for pattern, chosen in value.items():
+        if not isinstance(pattern, str) or not pattern or not isinstance(chosen, dict):
+            return valid
+        for name, each in chosen.items():
+            wrong = _CHANNEL[name](each) if name in _CHANNEL else f"one of {', '.join(_CHANNEL)}"
+            if wrong is not None:
+                return f"for {name!r} of {pattern!r} {wrong}"
+    return None
+
+
+def _count(value: Any) -> str | None:
+    return None if type(value) is int and value >= 0 else "a whole number, 0 or more"
+
+
+def _dotted(value: Any) -> str | None:
+    valid = value is None or (isinstance(value, str) and "." in value.strip("."))
+    return None if valid else "None or the dotted path of a function"
+
+
+_CHANNEL: dict[str, Validator] = {"history": _count, "seconds": _seconds, "presence": _flag}
+
+
 def _setting(default: Any, meaning: str, validator: Validator) -> Any:
     return dataclasses.field(default=default, metadata={"meaning": meaning, "validator": validator})
 
@@ -139,7 +168,42 @@ class Config:
         "user's state directory",
         _path,
     )
+    channels: Mapping[str, Mapping[str, Any]] | tuple[()] = _setting(
+        (),
+        "how much of which channels is kept, by patterns of their ids, the first that fits: "
+        "history (messages), seconds, and presence (tell who is there)",
+        _channels,
+    )
+    channel_permission: str | None = _setting(
+        None,
+        "dotted path of a function (request, channel_id) that says who may subscribe without a "
+        "token",
+        _dotted,
+    )
     backend: str = _setting("memory", "the log: this process's memory", _backend)
+
+
+@dataclasses.dataclass(frozen=True)
+class Channel:
+    """What is kept of a channel: messages, for how many seconds; and whether presence is told."""
+
+    history: int
+    seconds: float
+    presence: bool
+
+
+def channel(id: str) -> Channel:
+    """The settings of the channel with this id."""
+    found = config()
+    default: dict[str, Any] = {
+        "history": found.history_size,
+        "seconds": found.history_seconds,
+        "presence": False,
+    }
+    for pattern, chosen in dict(found.channels).items():
+        if fnmatchcase(id, pattern):
+            return Channel(**{**default, **chosen})
+    return Channel(**default)
 
 
 def names() -> dict[str, dataclasses.Field[Any]]:

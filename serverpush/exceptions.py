@@ -154,6 +154,10 @@ class UnknownModel(ServerPushError):
         return f"there is no model {brief(self.label)}{hint}"
 
 
+class InvalidMessage(ServerPushError, ValueError):
+    """A message that can't be sent; the text says what of it, and what would be valid."""
+
+
 class BadMessage(ServerPushError):
     """Something that came over a socket is not of the protocol's shape."""
 

@@ -242,19 +242,54 @@ class AccessResult:
         return cls(tuple(value["stamps"]), value["error"], frozenset(value["unknown"]))
 
 
-Job = MatchJob | RenderJob | ResolveJob | AccessJob
-Result = MatchResult | RenderResult | ResolveResult | AccessResult
+@dataclass(frozen=True, slots=True)
+class IdentifyJob:
+    """Find out whose sessions these are, by their keys."""
+
+    keys: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"job": "identify", "keys": list(self.keys)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> IdentifyJob:
+        return cls(tuple(value["keys"]))
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifyResult:
+    """``users`` are the users' keys as text, "" where nobody is logged in.
+
+    None where the project's own code raised, ``error`` says what. Where nothing at
+    all could be found out ``error`` says why, and there are none.
+    """
+
+    users: tuple[str | None, ...]
+    error: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"users": list(self.users), "error": self.error}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> IdentifyResult:
+        return cls(tuple(value["users"]), value["error"])
+
+
+Job = MatchJob | RenderJob | ResolveJob | AccessJob | IdentifyJob
+Result = MatchResult | RenderResult | ResolveResult | AccessResult | IdentifyResult
+
+_KINDS: dict[str, type[Job]] = {
+    "match": MatchJob,
+    "render": RenderJob,
+    "resolve": ResolveJob,
+    "access": AccessJob,
+    "identify": IdentifyJob,
+}
 
 
 def job_from_json(value: dict[str, Any]) -> Job:
     """Read any of the jobs; raises ``BadMessage`` for another kind."""
-    kinds: dict[str, type[MatchJob] | type[RenderJob] | type[ResolveJob] | type[AccessJob]] = {
-        "match": MatchJob,
-        "render": RenderJob,
-        "resolve": ResolveJob,
-        "access": AccessJob,
-    }
-    kind = kinds.get(value.get("job", ""))
+    kind = _KINDS.get(value.get("job", ""))
     if kind is None:
         raise BadMessage(f"{value.get('job')!r} is not a job")
     return kind.from_json(value)

@@ -92,7 +92,7 @@ class Change:
             raise BadMessage(f"pk is a number or a text, not {brief(pk)}")
         if action not in CHANGE_ACTIONS:
             raise BadMessage(f"action is one of {', '.join(CHANGE_ACTIONS)}, not {brief(action)}")
-        return cls(model.lower(), pk, action, _seconds(at))
+        return cls(model.lower(), pk, action, seconds_of(at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +134,11 @@ class Ending:
         if not isinstance(value, dict) or set(value) - known:
             raise BadMessage("a body has users, sessions, changed, doubtful and at, no more")
         lists = {name: _texts(name, given) for name, given in value.items() if name != "at"}
-        return cls(**lists, at=_seconds(value.get("at", 0)))
+        return cls(**lists, at=seconds_of(value.get("at", 0)))
 
 
-def _seconds(at: Any) -> float:
+def seconds_of(at: Any) -> float:
+    """A time in seconds since the epoch; raises ``BadMessage`` for what is none."""
     if isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at < 1e11:
         raise BadMessage(f"at is a number of seconds since 1970, not {brief(at)}")
     return at

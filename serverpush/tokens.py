@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.utils.crypto import salted_hmac
 
 from serverpush.conf import config
 from serverpush.exceptions import BadToken, PageTooLarge, TokenExpired
+from serverpush.messages import Topic
 from serverpush.protocol import Page
 
 # A token made before a change of the page's JSON must not be misread after it.
@@ -40,6 +42,51 @@ def verify_page(token: Any) -> Page:
     if version != PAGE_VERSION:
         raise TokenExpired()
     return Page.from_json(value)
+
+
+def tokenize(user: Any) -> str:
+    """A user's token: who has it gets what is sent to that user.
+
+    Arguments:
+        user: an instance of the user model that is saved.
+
+    Raises ``ValueError`` for anybody else. Accepted for ``SERVERPUSH_TOKEN_MAX_AGE``
+    seconds, or until the user's access ends.
+    """
+    return _sign("user", [user_key(user), time.time()])
+
+
+def user_key(user: Any) -> str:
+    """A saved user's primary key as text; raises ``ValueError`` for what is none."""
+    pk = getattr(user, "pk", None)
+    if pk is None or not getattr(user, "is_authenticated", False):
+        raise ValueError(f"{user!r} is not a user that is saved: nothing can be sent there")
+    return str(pk)
+
+
+def verify_user(token: Any) -> tuple[str, float]:
+    """The user's key as text and when the token was made, in seconds since the epoch.
+
+    Raises ``TokenExpired`` and ``BadToken`` as ``verify_page`` does.
+    """
+    user, made = _verify("user", token)
+    return user, made
+
+
+def sign_topic(topic: Topic, session: str, user: str) -> str:
+    """The token by which one session may follow a topic.
+
+    Arguments:
+        session: the hash of its key, empty for a visitor who has none.
+        user: the key of the user as text, where the session has no key of its own.
+    """
+    return _sign("topic", [topic, session, user])
+
+
+def verify_topic(token: Any) -> tuple[Topic, str, str]:
+    """What ``sign_topic`` signed; raises ``TokenExpired`` and ``BadToken``."""
+    topic, session, user = _verify("topic", token)
+    return topic, session, user
 
 
 def session_hash(session_key: str | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -20,22 +19,9 @@ from serverpush.conditions import compile_condition, condition_q
 from serverpush.exceptions import InvalidUpdate, UnknownModel
 from serverpush.fieldmap import FieldMap
 from serverpush.labels import Model, has_one_key, key_of, model_of
+from serverpush.messages import EVENT, RESERVED
 from serverpush.protocol import PAGE_ACTIONS, Condition, Dependency, Key, Serializer, dump
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
-# Events of the client itself: Socket.IO's own, and the page's control events.
-RESERVED = frozenset(
-    {
-        "connect",
-        "connect_error",
-        "disconnect",
-        "disconnecting",
-        "newListener",
-        "removeListener",
-        "refresh",
-        "logout",
-    }
-)
 MAX_KEYS = 1000
 # Bytes that a page's listed keys may take in its token: the push server accepts
 # 16 KiB in all, and keys hardly shrink.
@@ -139,7 +125,7 @@ def _checked(entry: Any) -> Update:
         entry = Update(**entry)
     if not isinstance(entry, Update):
         raise InvalidUpdate("", entry, "use a dict or serverpush.Update")
-    if not isinstance(entry.name, str) or not NAME.match(entry.name):
+    if not isinstance(entry.name, str) or not EVENT.match(entry.name):
         raise InvalidUpdate(
             "name", entry.name, "a letter or _, then letters, digits and _ . -, 64 at most"
         )

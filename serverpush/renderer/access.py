@@ -24,7 +24,7 @@ from django.db.models import ManyToManyField
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from serverpush.jobs import AccessJob, AccessResult
+from serverpush.jobs import AccessJob, AccessResult, IdentifyJob, IdentifyResult
 from serverpush.labels import Model
 from serverpush.protocol import dump
 from serverpush.renderer.places import sentence
@@ -58,10 +58,21 @@ def check(job: AccessJob) -> AccessResult:
     return AccessResult(tuple(stamps), next(iter(unknown.values()), ""), frozenset(unknown))
 
 
+def identify(job: IdentifyJob) -> IdentifyResult:
+    """The users of sessions, with one query for all sessions and few for all users."""
+    try:
+        answers = _Answers((key, "") for key in job.keys)
+    except Exception as error:  # noqa: BLE001 - a store of the project may raise anything
+        return IdentifyResult((), sentence(error))
+    errors = [sentence(each) for each in answers.errors.values()]
+    return IdentifyResult(tuple(map(answers.holder, job.keys)), errors[0] if errors else "")
+
+
 class _Answers:
     """What the visits of one job have in common, read once for all of them."""
 
     def __init__(self, visits: Iterable[tuple[str, str]]) -> None:
+        visits = list(visits)
         self._sessions = _sessions({key for key, _ in visits if key})
         named = {}
         if apps.is_installed("django.contrib.auth"):
@@ -69,19 +80,26 @@ class _Answers:
         texts = [data[SESSION_KEY] for data in named.values()]
         self._users = _Users([*texts, *(user for _, user in visits if user)])
         self._holders: dict[str, Any] = {}
-        self._errors: dict[str, Exception] = {}
+        self.errors: dict[str, Exception] = {}
         for key, data in named.items():
             try:
                 self._holders[key] = self._users.of_session(data)
             except Exception as error:  # noqa: BLE001 - a backend of the project may raise anything
-                self._errors[key] = error
+                self.errors[key] = error
         self._rights = self._users.rights(self._holders.values())
+
+    def holder(self, key: str) -> str | None:
+        """The key of a session's user as text, "" where nobody is logged in; None: not known."""
+        if key in self.errors:
+            return None
+        holder = self._holders.get(key)
+        return "" if holder is None else str(holder.pk)
 
     def stamp(self, key: str, user: str) -> str | None:
         if key and key not in self._sessions:
             return None
-        if key in self._errors:
-            raise self._errors[key]
+        if key in self.errors:
+            raise self.errors[key]
         holder = self._holders.get(key)
         if holder is None and key in self._holders:
             return None

@@ -9,6 +9,8 @@ from django.db import close_old_connections, reset_queries
 from serverpush.jobs import (
     AccessJob,
     AccessResult,
+    IdentifyJob,
+    IdentifyResult,
     Job,
     MatchJob,
     MatchResult,
@@ -18,7 +20,7 @@ from serverpush.jobs import (
     ResolveResult,
     Result,
 )
-from serverpush.renderer.access import check
+from serverpush.renderer.access import check, identify
 from serverpush.renderer.handler import Chain
 from serverpush.renderer.matching import match
 from serverpush.renderer.once import logger
@@ -50,6 +52,8 @@ def failure(job: Job, problem: str) -> Result:
         return RenderResult("failed", error=problem)
     if isinstance(job, AccessJob):
         return AccessResult((), problem)
+    if isinstance(job, IdentifyJob):
+        return IdentifyResult((), problem)
     return ResolveResult(None, problem, has_failed=True)
 
 
@@ -63,6 +67,8 @@ def _run(chain: Chain, job: Job) -> Result:
         reset_queries()
         close_old_connections()
         try:
-            return match(job) if isinstance(job, MatchJob) else check(job)
+            if isinstance(job, MatchJob):
+                return match(job)
+            return identify(job) if isinstance(job, IdentifyJob) else check(job)
         finally:
             close_old_connections()

@@ -31,16 +31,22 @@ URL_BURST = 50
 URL_RATE = 5
 REMEMBERED_ADDRESSES = 10_000
 MAX_URL = 4096
+# Of what a client may authenticate with.
+NAMES = {"page", "url", "user"}
 
 
 @dataclass(frozen=True)
 class Admission:
-    """A client that was let in; ``since`` is a position, or seconds since the epoch."""
+    """A client that was let in; ``since`` is a position, or seconds since the epoch.
+
+    ``is_named`` is False where it has yet to say what it is here for.
+    """
 
     page: Page
     visitor: Visitor
     visit: Visit
     since: Position | float
+    is_named: bool = True
 
 
 class Admissions:
@@ -75,27 +81,35 @@ class Admissions:
             user_agent=handshake.headers.get("user-agent", ""),
             address=handshake.address,
         )
-        since = _since(auth.get("since"))
+        since = since_of(auth.get("since"))
         head = self._head()
+        user, made = _user(auth["user"]) if "user" in auth else ("", time.time())
         if "page" in auth:
             page = _page(auth["page"])
         elif "url" in auth:
             page = self._by_url(client, auth, visitor)
         else:
-            raise Refused("bad_token", "connect with auth {page: TOKEN} or {url: PATH}")
-        visit = self._visit(page, visitor)
+            # For messages only: nothing was rendered, and the token is as old as it says.
+            page = Page("", time=made, recorded=made)
+        visit = self._visit(page, visitor, user, made)
         if since is None:
             since = page.time if "page" in auth else head
-        return Admission(page, visitor, visit, since)
+        return Admission(page, visitor, visit, since, is_named=bool(auth.keys() & NAMES))
 
-    def _visit(self, page: Page, visitor: Visitor) -> Visit:
-        """On whose behalf this is; raises ``Refused`` where the page is for another."""
+    def _visit(self, page: Page, visitor: Visitor, user: str, made: float) -> Visit:
+        """On whose behalf this is; raises ``Refused`` where the page is for another.
+
+        ``user`` is that of a user token, empty without one, and ``made`` when it was
+        made, in seconds since the epoch.
+        """
         key = parse_cookie(visitor.cookie).get(settings.SESSION_COOKIE_NAME, "")
-        is_bound = bool(page.session or page.user)
-        visit = Visit(key, tokens.session_hash(key), page.user, is_bound)
+        is_bound = bool(page.session or page.user or user)
+        if user and page.user and user != page.user:
+            raise Refused("session_mismatch", "the page and the token are for two users")
+        visit = Visit(key, tokens.session_hash(key), page.user or user, is_bound)
         if page.session and page.session != visit.session:
             raise Refused("session_mismatch", "this page was rendered for another session")
-        if self._refuses(visit, page.time):
+        if self._refuses(visit, page.time) or (user and self._refuses(visit, made)):
             raise Refused("session_mismatch", "access to this page has ended")
         return visit
 
@@ -161,7 +175,14 @@ def _page(token: Any) -> Page:
         raise Refused(error.code, str(error)) from None
 
 
-def _since(value: Any) -> Position | float | None:
+def _user(token: Any) -> tuple[str, float]:
+    try:
+        return tokens.verify_user(token)
+    except BadToken as error:
+        raise Refused(error.code, str(error)) from None
+
+
+def since_of(value: Any) -> Position | float | None:
     """A position, or a ``generated_timestamp`` as a number or text."""
     if value is None or value == "":
         return None

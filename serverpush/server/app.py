@@ -5,22 +5,29 @@ from __future__ import annotations
 import gc
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from django.conf import settings
 
 from serverpush import tokens
-from serverpush.conf import Config, is_loopback, losses_file
+from serverpush.conf import Config, channel, is_loopback, losses_file
 from serverpush.exceptions import CannotStart, RendererFailed
-from serverpush.jobs import AccessResult, Job, ResolveResult, Result
+from serverpush.jobs import AccessResult, IdentifyResult, Job, ResolveResult, Result
+from serverpush.messages import Message, Topic
 from serverpush.protocol import Change, Ending, Gap, ModelInfo, Position
 from serverpush.server import origins, state
 from serverpush.server.admission import Admission, Admissions, peer
+from serverpush.server.channels import Channels
 from serverpush.server.clock import Clock
 from serverpush.server.core.access import Access, Look, Visit
+from serverpush.server.core.actions import Refresh
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
+from serverpush.server.core.messaging import Messaging
+from serverpush.server.core.people import Asked
 from serverpush.server.core.turns import Turns
 from serverpush.server.emitter import Emitter
 from serverpush.server.notifier import Notifier
@@ -31,8 +38,12 @@ from serverpush.server.words import Words
 
 logger = logging.getLogger("serverpush.server")
 
+Entry = TypeVar("Entry")
+
 NOTIFIER_CONNECTIONS = 1000
 TICK_SECONDS = 1.0
+# In which a client without a page or a user has to subscribe to something.
+SUBSCRIBE_SECONDS = 10.0
 # For which one body of changes may keep everybody else waiting.
 TURN_SECONDS = 0.005
 # What a clock may be set back by without a word.
@@ -145,10 +156,14 @@ class PushServer:
             now=now,
             size=config.history_size,
             seconds=config.history_seconds,
+            limits=_limits,
         )
         skew = 0.0 if is_loopback(config.notifier_host) else REMOTE_SKEW
         self.dispatch = Dispatch(self.log, self._models, skew=skew)
-        jobs: Turns[tuple[Any, Job]] = Turns(self.access.next_job, self.dispatch.next_job)
+        self.messaging = Messaging(self.log, self.dispatch.registry, self.dispatch.unsettled)
+        jobs: Turns[tuple[Any, Job]] = Turns(
+            self.access.next_job, self.messaging.next_job, self.dispatch.next_job
+        )
         self.pool = Pool(
             count=config.renderers,
             timeout=config.render_timeout,
@@ -162,7 +177,7 @@ class PushServer:
             origin_allowed=self._origin_allowed,
             on_connect=self._connect,
             on_joined=self._joined,
-            on_event=lambda client, name, args: {"error": f"there is no event {name[:64]!r}"},
+            on_event=self._event,
             on_disconnect=self._disconnected,
             on_refused=self._refused,
             logger=logger,
@@ -174,9 +189,18 @@ class PushServer:
             send_buffer=config.send_buffer,
             forget=self._forget,
         )
+        self._channels = Channels(
+            self.messaging,
+            do=self._emitter.do,
+            visit=self.access.visit,
+            position=self._position,
+            head=lambda: self.log.head,
+            bind=self.access.bind,
+        )
         self.notifier = Notifier(
             keys=tokens.notifier_keys(),
             models=self._models,
+            users=settings.AUTH_USER_MODEL.lower(),
             accept=self._accept,
             end=self._end,
             health=self._health,
@@ -248,9 +272,9 @@ class PushServer:
         self.access.add(client.id, visit, page.time)
         self.telemetry.connected(client.id, page.path, page.user, peer(client.handshake))
         since = self._since(admission)
-        if visit.is_bound and not self.access.remembers(page.time):
+        if page.dependencies and visit.is_bound and not self.access.remembers(page.time):
             # Access may have ended before this server's life. The page is told to
-            # refresh, as it is older than the log, and not followed.
+            # refresh, as it is older than all topics, and not followed.
             page = page.with_dependencies((), page.time, page.recorded)
             since = self.dispatch.at(page.time)
         live, actions = self.dispatch.connect(
@@ -260,24 +284,42 @@ class PushServer:
             since,
             returns=isinstance(admission.since, Position),
         )
-        self._emitter.ready([client], self.log.head, live=live)
+        told = self.messaging.connect(
+            client.id, since, user=visit.user, key=visit.key, session=visit.session
+        )
+        self._emitter.ready([client], self.log.head, live=live and not told)
         self._emitter.do(actions)
+        # To be told once is enough.
+        self._emitter.do(each for each in told if not (actions and isinstance(each, Refresh)))
         self.pool.wake()
+        if not admission.is_named:
+            loop.spawn_after(SUBSCRIBE_SECONDS, self._look_for_subscription, client)
+
+    def _look_for_subscription(self, client: Client) -> None:
+        if not self.messaging.is_subscribed(client.id):
+            self.transport.close(client)
 
     def _since(self, admission: Admission) -> Position:
-        since, now = admission.since, self._clock()
-        if isinstance(since, Position):
-            return since
+        since = admission.since
+        return since if isinstance(since, Position) else self._position(since)
+
+    def _position(self, since: float) -> Position:
+        """Where the log stood at a time by the site's clock, in seconds since the epoch."""
+        now = self._clock()
         if self.dispatch.is_to_come(since, now):
             self.telemetry.page_from_the_future(since - now)
             return self.dispatch.at(0)
         return self.dispatch.at(since)
+
+    def _event(self, client: Client, name: str, arguments: list[Any]) -> Any:
+        return self._channels.answer(client, name, arguments)
 
     def _disconnected(self, client: Client, reason: str) -> None:
         self._forget(client.id)
         self.telemetry.closed(client.id, reason)
 
     def _forget(self, id: str) -> None:
+        self.messaging.disconnect(id)
         self.dispatch.disconnect(id)
         self.access.discard(id)
 
@@ -287,25 +329,36 @@ class PushServer:
 
     # Changes
 
-    def _accept(self, changes: list[Change], gap: str) -> Position:
+    def _accept(self, gap: str, changes: list[Change], messages: list[Message]) -> Position:
         try:
             if gap:
                 self._gap(gap)
             self._log(changes)
+            self._publish(messages)
         except Exception:
             # It shows in /health until it succeeds again.
             self._is_fed = False
             raise
         self._is_fed = True
         self.telemetry.changed(len(changes))
+        self.telemetry.published(len(messages))
         self.pool.wake()
         return self.log.head
 
     def _log(self, changes: list[Change]) -> None:
-        """Log changes, and let others have their turn while these are many."""
-        now = self._clock()
-        for change in changes:
+        for change, now in self._in_turns(changes):
             self.dispatch.changed(change, now)
+
+    def _publish(self, messages: list[Message]) -> None:
+        for message, now in self._in_turns(messages):
+            _, actions = self.messaging.published(message, now)
+            self._emitter.do(actions)
+
+    def _in_turns(self, entries: list[Entry]) -> Iterator[tuple[Entry, float]]:
+        """Each with the time; others have their turn while these are many."""
+        now = self._clock()
+        for entry in entries:
+            yield entry, now
             if self._clock() - now > TURN_SECONDS:
                 self.pool.wake()
                 loop.sleep()
@@ -332,6 +385,7 @@ class PushServer:
             self._gap("a process ended before it could report its changes")
         self._emitter.do(self.dispatch.tick())
         self.access.tick(self._clock())
+        self.messaging.tick(self._clock())
         self._look_at_the_clock()
         self.telemetry.tick()
         self.pool.wake()
@@ -363,6 +417,8 @@ class PushServer:
             if isinstance(result, AccessResult):
                 self._emitter.do(self.access.answer(ticket, result, self._clock()))
                 self._looked(ticket.visits)
+            elif isinstance(result, IdentifyResult):
+                self._emitter.do(self.messaging.answer(ticket, result, self._clock()))
             elif not isinstance(result, ResolveResult):
                 self._emitter.do(self.dispatch.answer(ticket, result))
         except loop.FAILURES:
@@ -374,12 +430,21 @@ class PushServer:
             if isinstance(ticket, Look):
                 self._emitter.do(self.access.failed(ticket, reason, self._clock()))
                 self._looked(ticket.visits)
+            elif isinstance(ticket, Asked):
+                self._emitter.do(self.messaging.failed(ticket, reason, self._clock()))
             else:
                 self._emitter.do(self.dispatch.failed(ticket, reason))
         except loop.FAILURES:
             # Nobody knows for whom it was.
             logger.error("a failure could not be taken", exc_info=True)
             self._gap("the push server made a mistake, which its log tells of")
+
+
+def _limits(topic: Topic) -> tuple[int, float]:
+    """How many messages of a topic are kept, and for how many seconds."""
+    kind, _, name = topic.partition(":")
+    chosen = channel(name if kind == "channel" else "")
+    return chosen.history, chosen.seconds
 
 
 def _listen(host: str, port: int, setting: str) -> Any:

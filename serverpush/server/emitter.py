@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from serverpush import tokens
@@ -51,7 +51,7 @@ class Emitter:
             elif isinstance(action, Ready):
                 self.ready(self._clients(action.connections), action.position, live=True)
             elif isinstance(action, Refresh):
-                self._refresh(action.connections, action.reason)
+                self._refresh(action.connections, action.reason, action.place)
             elif isinstance(action, End):
                 self.close(self._clients(action.connections), action.refresh)
             elif isinstance(action, Report):
@@ -72,13 +72,17 @@ class Emitter:
             self._forget(client.id)
             self._transport.close_after(client, frame)
 
-    def _refresh(self, connections: tuple[str, ...], reason: str) -> None:
+    def _refresh(
+        self, connections: tuple[str, ...], reason: str, place: Mapping[str, str] | None = None
+    ) -> None:
         clients = self._clients(connections)
         self._telemetry.refreshed(reason, len(clients))
-        self._transport.send(clients, self._refresh_frame(reason, len(clients)))
+        self._transport.send(clients, self._refresh_frame(reason, len(clients), place))
 
-    def _refresh_frame(self, reason: str, count: int) -> Frame:
-        told: dict[str, Any] = {"reason": reason}
+    def _refresh_frame(
+        self, reason: str, count: int, place: Mapping[str, str] | None = None
+    ) -> Frame:
+        told: dict[str, Any] = {"reason": reason, **(place or {})}
         within = self._pace.within(count, self._clock())
         if within > SHORTEST:
             told["within"] = round(within, 1)
@@ -98,9 +102,12 @@ class Emitter:
         frame = Frame.event(send.name, send.payload, json.dumps(meta, separators=(",", ":")))
         if len(frame.websocket) > self._send_buffer:
             # Whoever got it would be closed as a slow client, again at each replay.
+            what = f"message {send.name!r}"
+            if "model" in meta:
+                what = f"update {send.name!r} of {meta['model']} {meta['pk']}"
             self._telemetry.failed(
-                f"update {send.name!r} of {meta['model']} {meta['pk']}: it has "
-                f"{len(frame.websocket)} bytes, and SERVERPUSH_SEND_BUFFER is {self._send_buffer}"
+                f"{what}: it has {len(frame.websocket)} bytes, "
+                f"and SERVERPUSH_SEND_BUFFER is {self._send_buffer}"
             )
             self._refresh(send.connections, "error")
             return

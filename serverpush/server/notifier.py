@@ -12,6 +12,7 @@ from typing import Any
 
 from serverpush.conf import is_loopback
 from serverpush.exceptions import BadMessage, UnknownModel, brief
+from serverpush.messages import USERS, Message, user_topic
 from serverpush.protocol import Change, Ending, Key, KeyKind, ModelInfo, Position
 from serverpush.server.telemetry import CONTENT_TYPE, Telemetry
 from serverpush.server.transport import loop
@@ -62,8 +63,9 @@ class Notifier:
     Arguments:
         keys: the bearer keys that are accepted, the first as ``serverpush_key`` prints it.
         models: what is known of each model, by label.
-        accept: applies changes and the reason of a gap before them ("": none),
-            and returns the position of the last.
+        users: the label of the user model, empty where there is none.
+        accept: applies the reason of a gap ("": none), changes and messages, in this
+            order, and returns the position of the last.
         end: ends access.
         health: the fields of ``GET /health``; ``status`` other than ``ok`` is a 503.
         telemetry: gives the metrics, and hears of what is rejected.
@@ -74,13 +76,15 @@ class Notifier:
         *,
         keys: Iterable[str],
         models: dict[str, ModelInfo],
-        accept: Callable[[list[Change], str], Position],
+        users: str,
+        accept: Callable[[str, list[Change], list[Message]], Position],
         end: Callable[[Ending], None],
         health: Callable[[], dict[str, Any]],
         telemetry: Telemetry,
     ) -> None:
         self._authorizations = [f"Bearer {key}".encode() for key in keys]
         self._models = models
+        self._users = models[users].key if users in models else None
         self._accept = accept
         self._end = end
         self._health = health
@@ -89,6 +93,7 @@ class Notifier:
         self._applying: dict[str, loop.Event] = {}
         self._routes = {
             "/notify": ("POST", self._notify),
+            "/publish": ("POST", self._publish),
             "/disconnect": ("POST", self._disconnect),
             "/health": ("GET", self._get_health),
             "/metrics": ("GET", self._get_metrics),
@@ -129,6 +134,9 @@ class Notifier:
     def _notify(self, environ: dict[str, Any]) -> tuple[int, Body]:
         return self._once(environ, self._apply_changes)
 
+    def _publish(self, environ: dict[str, Any]) -> tuple[int, Body]:
+        return self._once(environ, self._apply_message)
+
     def _disconnect(self, environ: dict[str, Any]) -> tuple[int, Body]:
         return self._once(environ, self._apply_ending)
 
@@ -162,17 +170,28 @@ class Notifier:
             self._batches.popitem(last=False)
 
     def _apply_changes(self, body: dict[str, Any], gap: str) -> dict[str, Any]:
-        if set(body) != {"changes"}:
-            raise _Answer(400, "the body is an object with changes, and perhaps batch and gap")
+        if not {"changes"} <= set(body) <= {"changes", "messages"}:
+            raise _Answer(
+                400, "the body is an object with changes, and perhaps messages, batch and gap"
+            )
         changes = self._changes(body["changes"])
-        return {"accepted": len(changes), "position": str(self._accept(changes, gap))}
+        messages = self._messages(body.get("messages", []))
+        position = self._accept(gap, changes, messages)
+        return {"accepted": len(changes) + len(messages), "position": str(position)}
+
+    def _apply_message(self, body: dict[str, Any], gap: str) -> dict[str, Any]:
+        try:
+            message = self._addressed(Message.from_json(body))
+        except BadMessage as error:
+            raise _Answer(400, str(error)) from None
+        return {"accepted": 1, "position": str(self._accept(gap, [], [message]))}
 
     def _apply_ending(self, body: dict[str, Any], gap: str) -> dict[str, Any]:
         try:
             ending = Ending.from_json(body)
         except BadMessage as error:
             raise _Answer(400, str(error)) from None
-        position = self._accept([], gap)
+        position = self._accept(gap, [], [])
         self._end(ending)
         ended = (ending.users, ending.sessions, ending.changed, ending.doubtful)
         accepted = sum(map(len, ended))
@@ -190,6 +209,30 @@ class Notifier:
             except UnknownModel as error:
                 raise _Answer(404, f"changes[{place}]: {error}") from None
         return changes
+
+    def _messages(self, value: Any) -> list[Message]:
+        if not isinstance(value, list):
+            raise _Answer(400, "messages is a list of {to, event, data}")
+        messages = []
+        for place, each in enumerate(value):
+            try:
+                messages.append(self._addressed(Message.from_json(each)))
+            except BadMessage as error:
+                raise _Answer(400, f"messages[{place}]: {error}") from None
+        return messages
+
+    def _addressed(self, message: Message) -> Message:
+        """The message with the keys of its users as the user model has them."""
+        if not any(topic.startswith(USERS) for topic in message.topics):
+            return message
+        if self._users is None:
+            raise BadMessage("this project has no users")
+        read, meaning = _KEYS[self._users]
+        keys = [topic.removeprefix(USERS) for topic in message.topics]
+        try:
+            return replace(message, topics=tuple(user_topic(read(key)) for key in keys))
+        except ValueError:
+            raise BadMessage(f"the key of a user is {meaning}, not all of {brief(keys)}") from None
 
     def _known(self, change: Change) -> Change:
         info = self._models.get(change.model)

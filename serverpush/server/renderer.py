@@ -16,6 +16,8 @@ from serverpush.exceptions import RendererFailed, ServerPushError
 from serverpush.jobs import (
     AccessJob,
     AccessResult,
+    IdentifyJob,
+    IdentifyResult,
     Job,
     MatchJob,
     MatchResult,
@@ -160,4 +162,6 @@ def _result(job: Job, value: dict[str, Any]) -> Result:
         return ResolveResult.from_json(value)
     if isinstance(job, AccessJob):
         return AccessResult.from_json(value)
+    if isinstance(job, IdentifyJob):
+        return IdentifyResult.from_json(value)
     return RenderResult.from_json(value)

@@ -39,6 +39,7 @@ class Telemetry:
         ProcessCollector(registry=self.registry)
         counter = self._counter
         self._changes = counter("changes", "Changes reported to the push server")
+        self._messages = counter("messages", "Messages sent through the push server")
         self._deliveries = counter("deliveries", "Events given to connections")
         self._connects = counter("connects", "Connections accepted")
         self._refusals = counter("refusals", "Connections refused", "code")
@@ -106,6 +107,9 @@ class Telemetry:
 
     def changed(self, count: int) -> None:
         self._changes.inc(count)
+
+    def published(self, count: int) -> None:
+        self._messages.inc(count)
 
     def emitted(self, count: int, seconds: float | None) -> None:
         """An event went to ``count`` connections, so long after the commit; None: a replay."""

@@ -21,6 +21,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from serverpush import losses
+from serverpush.messages import Message
 from serverpush.protocol import Change, Ending
 from serverpush.web.line import Line
 from serverpush.web.waiting import Entry, Waiting
@@ -53,8 +54,11 @@ class Kind:
     body: Callable[[Iterable[Any]], Body]
 
 
-def _changes(entries: Iterable[Change]) -> Body:
-    return {"changes": [each.to_json() for each in entries]}
+def _reported(entries: Iterable[Change | Message]) -> Body:
+    body: Body = {"changes": [], "messages": []}
+    for each in entries:
+        body["messages" if isinstance(each, Message) else "changes"].append(each.to_json())
+    return body if body["messages"] else {"changes": body["changes"]}
 
 
 def _endings(entries: Iterable[Ending]) -> Body:
@@ -66,7 +70,8 @@ def _endings(entries: Iterable[Ending]) -> Body:
 
 
 KINDS = {
-    Change: Kind("/notify", ("change", "changes"), _changes),
+    Change: Kind("/notify", ("change", "changes"), _reported),
+    Message: Kind("/notify", ("message", "messages"), _reported),
     Ending: Kind("/disconnect", ("end of access", "ends of access"), _endings),
 }
 
@@ -171,7 +176,7 @@ class Outbox:
     def _is_lossy(self) -> bool:
         """Would pages be stale without a word if no more was sent?"""
         # Those that are being sent are all of one kind.
-        sends_changes = any(isinstance(each, Change) for each in self._sending[:1])
+        sends_changes = any(not isinstance(each, Ending) for each in self._sending[:1])
         return bool(self._gap or self._telling) or sends_changes or self._waiting.has_changes
 
     def _start(self) -> None:
@@ -192,7 +197,7 @@ class Outbox:
     def _note_dropped(self, dropped: Entry) -> None:
         noun = KINDS[type(dropped)].nouns[1]
         outcome = "are found later"
-        if isinstance(dropped, Change):
+        if not isinstance(dropped, Ending):
             self._gap = f"more than {self._limit} changes waited in process {os.getpid()}"
             outcome = "open pages will be told to refresh"
         if self._overflowing:
@@ -326,7 +331,7 @@ class Outbox:
                 _counted(batch.entries, "which is dropped", "which are dropped", ", "),
                 refusal,
             )
-        if batch.kind is KINDS[Change]:
+        if batch.kind.path == KINDS[Change].path:
             self._note_lost(batch, refusal, due=status != 401)
         elif batch.gap:
             self._note_untold(batch.gap)

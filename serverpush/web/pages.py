@@ -52,14 +52,23 @@ def generated_timestamp(request: HttpRequest | None) -> str:
     return _timestamp(getattr(request, "serverpush_time", None) or _now())
 
 
+def want_scripts(request: HttpRequest) -> None:
+    """Note that a page needs record and script, whether it has updates or not."""
+    request.serverpush_wanted = True  # type: ignore[attr-defined]
+
+
 def concerns(request: HttpRequest, response: HttpResponseBase) -> bool:
     """Is there anything to do for this response?"""
     if not _is_page(response):
         return False
-    return _is_live(request, response) or (
-        # An unrendered template response is looked at when it is rendered.
-        not getattr(response, "is_rendered", True)
-        or PLACEHOLDER.encode() in getattr(response, "content", b"")
+    return (
+        _is_live(request, response)
+        or _is_wanted(request)
+        or (
+            # An unrendered template response is looked at when it is rendered.
+            not getattr(response, "is_rendered", True)
+            or PLACEHOLDER.encode() in getattr(response, "content", b"")
+        )
     )
 
 
@@ -71,7 +80,7 @@ def finish(request: HttpRequest, response: Any) -> Any:
     is_live = _is_live(request, response)
     try:
         content = _utf8(response.content, response.charset)
-        place = _place(content, is_live)
+        place = _place(content, is_live or _is_wanted(request))
         if place is None:
             return response
         elements = _elements(request, response, is_live, place.is_chosen)
@@ -96,26 +105,34 @@ def _is_page(response: HttpResponseBase) -> bool:
     )
 
 
+def _is_wanted(request: HttpRequest) -> bool:
+    return getattr(request, "serverpush_wanted", False)
+
+
 def _is_live(request: HttpRequest, response: HttpResponseBase) -> bool:
     match = request.resolver_match
+    return match is not None and _can_come_again(request, response) and has_updates(match.func)
+
+
+def _can_come_again(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Would the page be had again by its URL alone? Only such a one may be told to refresh."""
     return (
-        match is not None
-        and request.method in ("GET", "HEAD")
+        request.method in ("GET", "HEAD")
         and 200 <= response.status_code < 300
         and response.status_code not in _WITHOUT_PAGE
-        and has_updates(match.func)
     )
 
 
 def _elements(
     request: HttpRequest, response: HttpResponseBase, is_live: bool, is_chosen: bool
 ) -> SafeString:
-    """Record and script; the script alone where the author asks for it on other pages."""
+    """Record and script; the script alone where the page can't be had again, but is to connect."""
     record = script = SafeString()
+    is_asked = is_chosen or _is_wanted(request)
     try:
-        if is_chosen:
-            script = _script(request)
-        page = _page(request, response) if is_live else None
+        if is_asked:
+            script = _script(request, _server(request.get_host(), request.is_secure()))
+        page = _page(request, response, is_live, is_asked)
         if page is not None:
             record, script = _record(page), _script(request)
     except Exception as error:
@@ -126,17 +143,20 @@ def _elements(
 
 
 def _record(page: Page) -> SafeString:
-    value = {"server": _server(page), "page": sign_page(page), "since": _timestamp(page.time)}
+    server = _server(page.host, page.secure)
+    value = {"server": server, "page": sign_page(page), "since": _timestamp(page.time)}
     return json_script(value, RECORD_ID)
 
 
-def _page(request: HttpRequest, response: HttpResponseBase) -> Page | None:
+def _page(
+    request: HttpRequest, response: HttpResponseBase, is_live: bool, is_asked: bool
+) -> Page | None:
     began: float = request.serverpush_time  # type: ignore[attr-defined]
     # Not before it began, even if the clock was set back meanwhile.
     recorded = max(time.time(), began)
     match: Any = request.resolver_match
-    dependencies = collect(match.func, request, match.args, match.kwargs)
-    if not dependencies:
+    dependencies = collect(match.func, request, match.args, match.kwargs) if is_live else ()
+    if not dependencies and not (is_asked and _can_come_again(request, response)):
         return None
     return build_page(
         request,
@@ -165,23 +185,27 @@ def _timestamp(seconds: float) -> str:
     return f"{seconds:.3f}"
 
 
-def _server(page: Page) -> str | None:
-    """The address for the page to connect to; None for its own host and the default port."""
+def _server(host: str, secure: bool) -> str | None:
+    """The address for a page to connect to; None for its own host and the default port."""
     if config().url is not None:
         return config().url
     if config().port in (DEFAULT_PORT, ANY_PORT):
         return None
-    host = re.sub(r":\d+$", "", page.host)
-    return f"{'https' if page.secure else 'http'}://{host}:{config().port}"
+    host = re.sub(r":\d+$", "", host)
+    return f"{'https' if secure else 'http'}://{host}:{config().port}"
 
 
-def _script(request: HttpRequest) -> SafeString:
+def _script(request: HttpRequest, server: str | None = None) -> SafeString:
+    """The script's element; with ``server``, the address to connect to, where no record has it."""
     nonce = getattr(request, "csp_nonce", None)
     if nonce is None:
         nonce = get_nonce(request)
-    if nonce is None:
-        return format_html('<script src="{}" defer></script>', static(SCRIPT))
-    return format_html('<script src="{}" nonce="{}" defer></script>', static(SCRIPT), str(nonce))
+    more = SafeString()
+    if nonce is not None:
+        more += format_html(' nonce="{}"', str(nonce))
+    if server is not None:
+        more += format_html(' data-server="{}"', server)
+    return format_html('<script src="{}"{} defer></script>', static(SCRIPT), more)
 
 
 @dataclass(frozen=True)

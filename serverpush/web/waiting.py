@@ -1,4 +1,4 @@
-"""What waits in the outbox: changes in their order, and endings beside them."""
+"""What waits in the outbox: changes and messages in their order, and endings beside them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,30 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import chain, islice
 
+from serverpush.messages import Message
 from serverpush.protocol import Change, Ending
 
-Entry = Change | Ending
+Entry = Change | Message | Ending
 """What the site reports."""
+
+
+# Characters of data that all messages together may have while they wait.
+MAX_SIZE = 64 * 1024 * 1024
 
 
 class Waiting:
     """At most ``limit`` entries that wait to be posted.
 
-    Changes keep their order. Endings have none, neither among each other nor
-    beside changes: each is told once, and gets a turn before the changes that
+    Changes and messages keep their order. Endings have none, neither among each other
+    nor beside changes: each is told once, and gets a turn before the changes that
     wait. In one line with them a save of a user, which is a change and a doubt,
     would make each batch a single entry.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._changes: deque[Change] = deque()
+        self._changes: deque[Change | Message] = deque()
+        self._size = 0
         # Of equal ones, which may differ in their time, the latest.
         self._endings: dict[Ending, Ending] = {}
         self._ended = False
@@ -44,11 +50,13 @@ class Waiting:
             if isinstance(entry, Ending):
                 self._endings[entry] = entry
             return None
-        dropped = self._drop() if len(self) >= self._limit else None
+        full = len(self) >= self._limit or self._size > MAX_SIZE
+        dropped = self._drop() if full else None
         if isinstance(entry, Ending):
             self._endings[entry] = entry
         else:
             self._changes.append(entry)
+            self._size += _size(entry)
         return dropped
 
     def take(self, most: int) -> list[Entry]:
@@ -59,7 +67,7 @@ class Waiting:
             for each in endings:
                 del self._endings[each]
             return [*endings]
-        return [self._changes.popleft() for _ in range(min(most, len(self._changes)))]
+        return [self._next() for _ in range(min(most, len(self._changes)))]
 
     def put_back(self, entries: list[Entry]) -> None:
         """Let what was taken wait again, changes before those that came after."""
@@ -68,6 +76,12 @@ class Waiting:
                 self._endings.setdefault(each, each)
             else:
                 self._changes.appendleft(each)
+                self._size += _size(each)
+
+    def _next(self) -> Change | Message:
+        entry = self._changes.popleft()
+        self._size -= _size(entry)
+        return entry
 
     def _has(self, entry: Entry) -> bool:
         if isinstance(entry, Ending):
@@ -79,14 +93,20 @@ class Waiting:
         # Changes first: pages can be told of their loss. Nothing tells of a lost
         # ending; the push server's sweep finds what it was about, some time later.
         if self._changes:
-            return self._changes.popleft()
+            return self._next()
         oldest = next(iter(self._endings))
         del self._endings[oldest]
         return oldest
 
 
-def _tells_the_same(change: Change, last: Change) -> bool:
+def _size(entry: Change | Message) -> int:
+    return len(entry.data) if isinstance(entry, Message) else 0
+
+
+def _tells_the_same(change: Change | Message, last: Change | Message) -> bool:
     """Does ``last``, which has not been sent yet, tell all that ``change`` does?"""
+    if isinstance(change, Message) or isinstance(last, Message):
+        return False
     return (
         change.action == last.action == "changed"
         and change.pk == last.pk

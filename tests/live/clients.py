@@ -62,6 +62,14 @@ class Client:
         assert found == name, f"expected {name}, got {found} {arguments}"
         return arguments
 
+    def ask(self, name: str, *arguments: Any) -> Any:
+        """Emit an event; returns the acknowledgement's value."""
+        return self._socketio.call(name, arguments, timeout=WAIT_SECONDS)
+
+    @property
+    def is_connected(self) -> bool:
+        return self._socketio.connected
+
     def close(self) -> None:
         self._socketio.disconnect()
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+from unittest import mock
+
 import pytest
+from django.contrib.auth.models import User
 
 from serverpush.jobs import ResolveResult
 from serverpush.protocol import Ending, Page, Position
 from serverpush.server.admission import URL_BURST, Admissions
 from serverpush.server.core.access import Access
 from serverpush.server.transport import Handshake, Refused
-from serverpush.tokens import session_hash, sign_page
+from serverpush.tokens import session_hash, sign_page, tokenize
 
 HEAD = Position(5, 1, "e")
 PAGE = Page("/", time=12.5)
@@ -33,7 +38,14 @@ def reports():
 
 
 @pytest.fixture
-def admit(asked, reports):
+def access():
+    access = Access(max_age=1e12, now=0)
+    access.end(Ending(users=("9",), sessions=(session_hash("over"),)), 20)
+    return access
+
+
+@pytest.fixture
+def admit(asked, reports, access):
     def resolve(job):
         asked.append(job)
         if job.page.path == "/broken/":
@@ -41,8 +53,6 @@ def admit(asked, reports):
         found = job.page.path != "/missing/"
         return ResolveResult(PAGE if found else None, "" if found else "there is no such page")
 
-    access = Access(max_age=100, now=0)
-    access.end(Ending(users=("9",), sessions=(session_hash("over"),)), 20)
     admissions = Admissions(resolve, access.refuses, lambda: HEAD, report=reports.append)
     return lambda auth, **environ: admissions.admit(Client(**environ), auth)
 
@@ -78,9 +88,50 @@ def test_another_since_is_refused(admit, since):
     assert refusal(admit, {"page": sign_page(PAGE), "since": since}) == "bad_token"
 
 
-@pytest.mark.parametrize("auth", [{}, {"page": None}, {"page": 1}, {"page": "x"}, {"user": "x"}])
+@pytest.mark.parametrize("auth", [{"page": None}, {"page": 1}, {"page": "x"}, {"user": "x"}])
 def test_nothing_to_go_by(admit, auth):
     assert refusal(admit, auth) == "bad_token"
+
+
+def test_who_is_to_subscribe_later_is_let_in(admit):
+    admission = admit({})
+    assert (admission.page.dependencies, admission.since) == ((), HEAD)
+    assert not admission.is_named
+    assert not admission.visit.is_bound
+
+
+class TestUsersToken:
+    def token(self, pk, ago=0):
+        made = time.time() - ago
+        with mock.patch("serverpush.tokens.time.time", return_value=made):
+            return tokenize(User(pk=pk))
+
+    def test_it_says_who_it_is(self, admit):
+        admission = admit({"user": self.token(7)})
+        assert (admission.visit.user, admission.visit.is_bound) == ("7", True)
+        assert admission.since == HEAD
+        assert admission.is_named
+
+    def test_beside_a_page(self, admit):
+        admission = admit({"user": self.token(7), "page": sign_page(PAGE)})
+        assert (admission.visit.user, admission.page, admission.since) == ("7", PAGE, 12.5)
+
+    def test_not_beside_anothers_page(self, admit):
+        page = sign_page(replace(PAGE, user="8"))
+        assert refusal(admit, {"user": self.token(7), "page": page}) == "session_mismatch"
+
+    def test_from_before_the_users_access_ended(self, admit, ended_now):
+        assert refusal(admit, {"user": self.token(7, ago=1)}) == "session_mismatch"
+        assert admit({"user": self.token(7, ago=-1)})
+        # The page is newer, the token is not.
+        page = sign_page(replace(PAGE, time=time.time() + 1))
+        auth = {"user": self.token(7, ago=1), "page": page}
+        assert refusal(admit, auth) == "session_mismatch"
+
+    @pytest.fixture
+    def ended_now(self, access):
+        now = time.time()
+        access.end(Ending(users=("7",), at=now), now)
 
 
 def test_a_tampered_token(admit):

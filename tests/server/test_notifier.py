@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 
+from serverpush.messages import Message
 from serverpush.protocol import Change, Ending, ModelInfo, Position
 from serverpush.server.notifier import MAX_BODY, Notifier
 from serverpush.server.telemetry import Telemetry
@@ -15,6 +16,7 @@ from serverpush.server.transport import loop
 
 MODELS = {
     "shop.book": ModelInfo("shop.book", ("shop.book",), key="integer"),
+    "shop.person": ModelInfo("shop.person", ("shop.person",), key="integer"),
     "shop.device": ModelInfo("shop.device", ("shop.device",), key="text"),
     "shop.order": ModelInfo("shop.order", ("shop.order",), key="uuid"),
 }
@@ -26,20 +28,23 @@ class Port:
 
     def __init__(self):
         self.accepted = []
+        self.messages = []
         self.gaps = []
         self.health = {"status": "ok"}
         self.endings = []
         self.notifier = Notifier(
             keys=["secret", "the one before"],
             models=MODELS,
+            users="shop.person",
             accept=self.accept,
             end=self.endings.append,
             health=lambda: self.health,
             telemetry=Telemetry(),
         )
 
-    def accept(self, changes, gap):
+    def accept(self, gap, changes, messages):
         self.accepted.append(changes)
+        self.messages += messages
         if gap:
             self.gaps.append(gap)
         return HEAD
@@ -113,7 +118,7 @@ def test_without_the_key_nothing_is_applied(port, key):
         ([], 400, "object"),
         ({"changes": 1}, 400, "changes"),
         ({}, 400, "changes"),
-        ({"changes": [], "more": 1}, 400, "with changes, and perhaps batch and gap"),
+        ({"changes": [], "more": 1}, 400, "with changes, and perhaps messages, batch"),
         ({"changes": {"secret": 1}}, 400, "changes is a list"),
         (change(pk="x" * 10_000), 400, "xxx...xxx"),
         ({"changes": [1]}, 400, "changes[0]"),
@@ -160,7 +165,7 @@ def test_a_batch_that_comes_again_is_not_applied_again(port):
 
 
 def test_a_batch_that_comes_again_while_it_is_applied_waits_for_its_answer(port, monkeypatch):
-    def slowly(changes, gap):
+    def slowly(gap, changes, messages):
         applied.append(changes)
         number = len(applied)
         loop.sleep(0.05)
@@ -183,7 +188,7 @@ def test_a_batch_that_comes_again_while_it_is_applied_waits_for_its_answer(port,
 def test_a_batch_that_failed_is_applied_when_it_comes_again(port, monkeypatch):
     batch = {"changes": [{"model": "shop.book", "pk": 1}], "batch": "b"}
     with monkeypatch.context() as patch:
-        patch.setattr(port.notifier, "_accept", lambda changes, gap: 1 / 0)
+        patch.setattr(port.notifier, "_accept", lambda gap, changes, messages: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             port.request(batch)
     assert port.request(batch)[0] == 202
@@ -265,3 +270,77 @@ def test_health_needs_no_key_and_tells_trouble_by_its_status(port):
 )
 def test_other_paths_and_methods(port, path, method, status):
     assert port.request(b"", path=path, method=method)[0] == status
+
+
+class TestMessages:
+    def publish(self, port, body):
+        return port.request(body, path="/publish")
+
+    @pytest.mark.parametrize(
+        ("to", "topics", "event"),
+        [
+            ("all", ("all",), "message"),
+            ({"users": [1, "2", 1]}, ("user:1", "user:2"), "message"),
+            ({"channel": "news"}, ("channel:news",), "channel"),
+            ({"route": "/api/1/"}, ("route:/api/1/",), "route"),
+        ],
+    )
+    def test_one_is_published(self, port, to, topics, event):
+        status, answer = self.publish(port, {"to": to, "data": {"a": [1, None]}})
+        assert (status, answer) == (202, {"accepted": 1, "position": str(HEAD)})
+        assert port.messages == [Message(topics, event, '{"a":[1,null]}')]
+
+    def test_with_an_event_of_its_own(self, port):
+        self.publish(port, {"to": "all", "event": "weather", "data": "rain"})
+        assert port.messages[0].event == "weather"
+
+    def test_once_for_each_batch(self, port):
+        for _ in range(2):
+            self.publish(port, {"to": "all", "data": 1, "batch": "b"})
+        assert len(port.messages) == 1
+
+    def test_beside_changes(self, port):
+        change = {"model": "shop.book", "pk": 1}
+        message = {"to": "all", "data": 1}
+        status, answer = port.request({"changes": [change], "messages": [message, message]})
+        assert (status, answer["accepted"]) == (202, 3)
+        assert len(port.messages) == 2
+
+    @pytest.mark.parametrize(
+        ("body", "named"),
+        [
+            ({}, "to and data"),
+            ({"to": "all"}, "to and data"),
+            ({"to": "everyone", "data": 1}, "'everyone'"),
+            ({"to": {"users": 5}, "data": 1}, "int"),
+            ({"to": {"users": [True]}, "data": 1}, "True"),
+            ({"to": {"users": ["ada"]}, "data": 1}, "a number"),
+            ({"to": {"users": [1], "channel": "x"}, "data": 1}, "to is"),
+            ({"to": {"channel": ""}, "data": 1}, "1 to 200 characters"),
+            ({"to": {"channel": "x" * 201}, "data": 1}, "not 201"),
+            ({"to": {"channel": "a\nb"}, "data": 1}, "control characters"),
+            ({"to": {"channel": 7}, "data": 1}, "7"),
+            ({"to": "all", "event": "two words", "data": 1}, "'two words'"),
+            ({"to": "all", "event": "disconnect", "data": 1}, "'disconnect'"),
+            ({"to": "all", "data": float("nan")}, "NaN"),
+            ({"to": "all", "data": "x" * 900_000}, "900000 bytes"),
+            ({"to": "all", "data": 1, "at": "now"}, "'now'"),
+            ({"to": "all", "data": 1, "extra": 1}, "extra"),
+        ],
+    )
+    def test_what_is_wrong_is_named_and_nothing_is_sent(self, port, body, named):
+        status, answer = self.publish(port, body)
+        assert status == 400
+        assert named in answer["error"]
+        assert port.accepted == []
+
+    def test_a_wrong_one_among_others_is_named_by_its_place(self, port):
+        messages = [{"to": "all", "data": 1}, {"to": "nobody", "data": 1}]
+        status, answer = port.request({"changes": [], "messages": messages})
+        assert status == 400
+        assert answer["error"].startswith("messages[1]: ")
+        assert port.messages == []
+
+    def test_without_the_key(self, port):
+        status, _ = port.request({"to": "all", "data": 1}, path="/publish", key="")
+        assert (status, port.messages) == (401, [])

@@ -279,11 +279,18 @@ class TestTag:
         source = "{% load serverpush %}<p>{% serverpush_scripts %}</p>"
         assert page_of(client.get("/templated/", {"source": source}))
 
-    def test_a_page_without_updates_gets_the_script_alone(self, client):
-        assert client.get("/tagged/").content.decode() == f"<p>{SCRIPT}</p>"
+    def test_a_page_without_updates_gets_a_record_without_any(self, client):
+        response = client.get("/tagged/")
+        assert page_of(response).dependencies == ()
+        assert RECORD.sub("RECORD", response.content.decode()) == f"<p>RECORD{SCRIPT}</p>"
 
-    def test_so_does_the_answer_to_a_post(self, client):
+    def test_the_answer_to_a_post_gets_the_script_alone(self, client):
+        # Had again by its URL, it would be another page.
         assert client.post("/tagged/").content.decode() == f"<p>{SCRIPT}</p>"
+
+    def test_alone_it_says_where_to_connect(self, client, settings):
+        settings.SERVERPUSH_URL = "/live"
+        assert 'data-server="/live"' in client.post("/tagged/").content.decode()
 
     def test_inject_false_leaves_only_the_tag(self, client, settings):
         settings.SERVERPUSH_INJECT = False

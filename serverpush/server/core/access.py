@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from serverpush.exceptions import BadMessage
@@ -143,6 +143,17 @@ class Access:
             self._users.setdefault(visit.user, set()).add(id)
         if visit.is_bound and visit.name not in self._stamps and visit not in self._sizes:
             self._later[visit] = None
+
+    def visit(self, id: str) -> Visit | None:
+        """On whose behalf a connection is there; None where it is not, or no more."""
+        return self._visits.get(id)
+
+    def bind(self, id: str) -> None:
+        """Let a connection be one that ends when its session does, and is looked at."""
+        visit, rendered = self._visits[id], self._rendered[id]
+        if not visit.is_bound:
+            self.discard(id)
+            self.add(id, replace(visit, is_bound=True), rendered)
 
     def discard(self, id: str) -> None:
         visit = self._visits.pop(id, None)

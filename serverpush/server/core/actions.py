@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from serverpush.protocol import Page, Position
@@ -34,10 +34,14 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """Tell these connections that events can't bring them up to date."""
+    """Tell these connections that events can't bring them up to date.
+
+    ``place`` is the channel or the route that this is about, where it is about one.
+    """
 
     connections: tuple[str, ...]
     reason: str
+    place: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

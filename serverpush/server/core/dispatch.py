@@ -99,6 +99,9 @@ class Dispatch:
             since = min(since, self.log.head)
         connection = Connection(id, page, visitor, margin=self._margin)
         self.registry.add(connection, self.log.head)
+        if not page.dependencies:
+            # It is here for messages only.
+            return True, []
         if not self.log.covers(since):
             self._watch(connection, None)
             return False, [Refresh((id,), "history")]
@@ -130,8 +133,12 @@ class Dispatch:
         told = self.registry.behind(self.log.fading(), self.log.head, MAX_TOLD)
         ids = tuple(each.id for each in told if not each.floors)
         if ids:
-            actions.append(Ready(ids, self._unsettled.lowest() or self.log.head))
+            actions.append(Ready(ids, self.unsettled()))
         return actions
+
+    def unsettled(self) -> Position:
+        """The position up to which it is known whom each change affects."""
+        return self._unsettled.lowest() or self.log.head
 
     def at(self, timestamp: float) -> Position:
         """The position for a time by the site's clock, in seconds since the epoch."""
@@ -301,8 +308,7 @@ class Dispatch:
             report = Report(result.error or f"{run.key[1]} {run.owed[0].pk} has no such key")
             return [report, *([Refresh(tuple(told), "error")] if told else [])]
         pages, overdue = self._replace(owed, result.page, run.started)
-        unsettled = self._unsettled.lowest() or self.log.head
-        actions: list[Action] = list(sends(owed, result.payload, pages, unsettled))
+        actions: list[Action] = list(sends(owed, result.payload, pages, self.unsettled()))
         return [*actions, Refresh(tuple(overdue), "history")] if overdue else actions
 
     def _refused(self, owed: list[Owed], lead: Connection) -> list[Action]:

@@ -8,12 +8,14 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from serverpush.exceptions import BadMessage
+from serverpush.messages import Message, Topic
 from serverpush.protocol import Change, Gap, Key, Position
+from serverpush.server.core.topics import Limits, Topics
 
 Entry = Change | Gap
 Instance = tuple[str, Key]
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 # By which the clock may have been set back between two starts.
 CLOCK_MILLISECONDS = 1000
 
@@ -26,9 +28,18 @@ class Log:
         now: seconds since the epoch when the log begins.
         size: entries kept at most.
         seconds: how long an entry is kept.
+        limits: the same for the messages of a topic; None: as for all else.
     """
 
-    def __init__(self, *, epoch: str, now: float, size: int, seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        epoch: str,
+        now: float,
+        size: int,
+        seconds: float,
+        limits: Limits | None = None,
+    ) -> None:
         self.epoch = epoch
         self.size = size
         self.seconds = seconds
@@ -40,18 +51,24 @@ class Log:
         # The same by instance, the one that changed last at the end; and the gaps.
         self._instances: OrderedDict[Instance, deque[tuple[Position, Change]]] = OrderedDict()
         self._gaps: deque[Position] = deque()
+        # Messages have histories of their own, which may reach further back.
+        self.topics = Topics(self.floor, limits or (lambda topic: (size, seconds)))
+        self._last_gap: Position | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def append(self, entry: Entry, now: float) -> Position:
+    def append(self, entry: Entry | Message, now: float) -> Position:
         """Give the entry its position, the greatest so far even if the clock went back."""
         self.now = now
         time = max(_milliseconds(now), self.head.time)
         number = self.head.number + 1 if time == self.head.time else 1
         self.head = Position(time, number, self.epoch)
-        self._keep(self.head, entry)
-        self.trim(now)
+        if isinstance(entry, Message):
+            self.topics.add(self.head, entry)
+        else:
+            self._keep(self.head, entry)
+            self.trim(now)
         return self.head
 
     def trim(self, now: float) -> None:
@@ -66,6 +83,7 @@ class Log:
         self._entries.append((position, entry))
         if isinstance(entry, Gap):
             self._gaps.append(position)
+            self._last_gap = position
             return
         instance = (entry.model, entry.pk)
         self._instances.setdefault(instance, deque()).append((position, entry))
@@ -111,6 +129,12 @@ class Log:
         """Was anything lost after ``since``?"""
         return bool(self._gaps) and self._gaps[-1] > since
 
+    def covers_topic(self, topic: Topic, since: Position) -> bool:
+        """Is every message that was sent to a topic after ``since`` here, and was none lost?"""
+        if since.epoch != self.epoch or not self.topics.covers(topic, since):
+            return False
+        return self._last_gap is None or self._last_gap <= since
+
     def changes(
         self, since: Position, models: Collection[str]
     ) -> Iterator[tuple[Instance, list[tuple[Position, Change]]]]:
@@ -133,19 +157,28 @@ class Log:
                 "head": str(self.head),
                 "floor": str(self.floor),
                 "entries": len(self._entries),
+                "gap": None if self._last_gap is None else str(self._last_gap),
+                "topics": str(self.topics.floor),
             }
         )
         for position, entry in self._entries:
             value = {"gap": entry.reason} if isinstance(entry, Gap) else entry.to_json()
             yield json.dumps([str(position), value])
+        for topic, floor, messages in self.topics:
+            told = [[str(at), each.event, each.data, each.at] for at, each in messages]
+            yield json.dumps([topic, str(floor), told])
 
     def load(self, lines: list[str]) -> None:
         """Continue a dumped log; raises ``BadMessage`` where it is not whole."""
         try:
             header = json.loads(lines[0])
-            entries = [_entry(json.loads(line)) for line in lines[1:]]
-            if header["version"] != STATE_VERSION or header["entries"] != len(entries):
+            count = header["entries"]
+            if header["version"] != STATE_VERSION or count > len(lines) - 1:
                 raise BadMessage("it is of another version, or not whole")
+            entries = [_entry(json.loads(line)) for line in lines[1 : 1 + count]]
+            topics = [_topic(json.loads(line)) for line in lines[1 + count :]]
+            gap = None if header["gap"] is None else Position.parse(header["gap"])
+            topics_floor = Position.parse(header["topics"])
             head, floor = Position.parse(header["head"]), Position.parse(header["floor"])
             epoch = str(header["epoch"])
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
@@ -156,6 +189,10 @@ class Log:
         self.epoch, self.head, self.floor = epoch, head, floor
         for position, entry in entries:
             self._keep(position, entry)
+        self._last_gap = gap
+        self.topics.floor = topics_floor
+        for topic in topics:
+            self.topics.restore(*topic)
 
 
 def _entry(value: Any) -> tuple[Position, Entry]:
@@ -163,6 +200,15 @@ def _entry(value: Any) -> tuple[Position, Entry]:
     if set(entry) == {"gap"}:
         return Position.parse(text), Gap(entry["gap"])
     return Position.parse(text), Change.from_json(entry)
+
+
+def _topic(value: Any) -> tuple[Topic, Position, list[tuple[Position, Message]]]:
+    topic, floor, told = value
+    messages = [
+        (Position.parse(position), Message((topic,), event, data, at))
+        for position, event, data, at in told
+    ]
+    return topic, Position.parse(floor), messages
 
 
 def _milliseconds(seconds: float) -> int:

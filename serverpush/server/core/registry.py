@@ -72,6 +72,13 @@ class Connection:
         """
         return at <= self.page.recorded + self.margin
 
+    def safe(self, unsettled: Position) -> Position:
+        """The position up to which it has been sent everything.
+
+        ``unsettled`` is the one up to which it is known whom each change affects.
+        """
+        return min(self.floors.lowest() or unsettled, unsettled)
+
     def group(self, dependency: Dependency) -> Group:
         """What a rendering depends on beside its instance: equal groups share it."""
         page = self.page

@@ -23,7 +23,7 @@ def sends(
     alike: dict[tuple[Any, ...], list[Owed]] = {}
     for each in owed:
         connection = each.connection
-        safe = min(connection.floors.lowest() or unsettled, unsettled)
+        safe = connection.safe(unsettled)
         page = pages.get(connection.id)
         same = (each.action, each.step.position, each.suffix, safe, page)
         alike.setdefault(same, []).append(each)

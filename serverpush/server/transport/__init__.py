@@ -7,10 +7,11 @@ from serverpush.server.transport.frames import Frame
 from serverpush.server.transport.limits import Limits
 from serverpush.server.transport.reasons import REASONS, Reason
 from serverpush.server.transport.refused import Refused
-from serverpush.server.transport.server import Transport
+from serverpush.server.transport.server import Answer, Transport
 
 __all__ = [
     "REASONS",
+    "Answer",
     "Client",
     "Frame",
     "Handshake",

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
@@ -24,6 +25,14 @@ STOP_SECONDS = 1.0
 """That ``stop`` gives handlers to return."""
 
 Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An acknowledgement's value, and what is to be done when it is out."""
+
+    value: Json
+    then: Callable[[], None]
 
 
 class Transport:
@@ -49,7 +58,8 @@ class Transport:
             origin_allowed: asked with the WSGI environ for every HTTP request under /socket.io/.
             on_connect: gets the client and its auth; raises ``Refused`` to turn it away.
             on_joined: the client is in ``clients``, and ``send`` reaches it.
-            on_event: gets an event's name and arguments; returns the acknowledgement's value.
+            on_event: gets an event's name and arguments; returns the acknowledgement's value,
+                or an ``Answer`` where something is to follow it.
             on_disconnect: once for each client that ``on_joined`` was called for, with one of
                 ``reasons.REASONS``.
             on_refused: gets each client that is turned away, and the code; may not wait.
@@ -225,8 +235,11 @@ class Transport:
         if socket.closing:
             return
         value: Json
+        then: Callable[[], None] | None = None
         try:
             value = self._on_event(socket.client, name, arguments)
+            if isinstance(value, Answer):
+                value, then = value.value, value.then
             answer = None if packet_id is None else frames.ack(packet_id, value)
         except Refused as error:
             answer = self._error(packet_id, error.message)
@@ -235,6 +248,8 @@ class Transport:
             answer = self._error(packet_id, "the server failed")
         if answer is not None:
             socket.write(answer)
+        if then is not None:
+            loop.guard(then)
 
     def _error(self, packet_id: int | None, message: str) -> Frame | None:
         return None if packet_id is None else frames.ack(packet_id, {"error": message})

@@ -1,0 +1,197 @@
+"""Messaging: who gets which message, at once or when they come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from serverpush.exceptions import BadMessage
+from serverpush.jobs import IdentifyJob, IdentifyResult
+from serverpush.messages import EVERYBODY, USERS, Message, Topic, place_of, user_topic
+from serverpush.protocol import Position
+from serverpush.server.core.actions import Action, Refresh, Report, Send
+from serverpush.server.core.log import Log
+from serverpush.server.core.people import Asked, People, Stranger
+from serverpush.server.core.registry import Registry
+from serverpush.server.core.topics import Kept
+
+# That one connection may follow, beside everybody's and its user's.
+MAX_TOPICS = 200
+
+
+class Messaging:
+    """Topics and who follows them.
+
+    Arguments:
+        log: where messages get their positions, and are kept.
+        registry: the connections.
+        unsettled: the position up to which it is known whom each change affects.
+    """
+
+    def __init__(self, log: Log, registry: Registry, unsettled: Callable[[], Position]) -> None:
+        self._log = log
+        self._registry = registry
+        self._unsettled = unsettled
+        self._people = People()
+        self._followers: dict[Topic, dict[str, None]] = {}
+        self._followed: dict[str, dict[Topic, None]] = {}
+        # By connection, the session whose user is not known.
+        self._strange: dict[str, str] = {}
+
+    # Connections
+
+    def connect(
+        self, id: str, since: Position, *, user: str = "", key: str = "", session: str = ""
+    ) -> list[Action]:
+        """Let a connection of the registry hear what is for everybody and for its user.
+
+        Arguments:
+            since: where it stands.
+            user: the key of its user, if that is known.
+            key, session: its session's key, which is a secret, and the hash of it.
+        """
+        self._add(id, EVERYBODY)
+        topics = [EVERYBODY]
+        user = user or (self._people.user_of(session) or "" if session else "")
+        if user:
+            topics.append(user_topic(user))
+            self._add(id, topics[-1])
+        elif session and self._people.user_of(session) is None:
+            stranger = self._people.add(id, key, session)
+            self._strange[id] = session
+            last = self._log.topics.last_to_users
+            if last is not None and since < last:
+                self._suspect(id, session, stranger, since)
+        return self._replay(id, topics, since)
+
+    def disconnect(self, id: str) -> None:
+        """Forget a connection."""
+        for topic in self._followed.pop(id, ()):
+            self._remove(id, topic)
+        session = self._strange.pop(id, None)
+        if session is not None:
+            self._people.discard(id, session)
+
+    def follow(self, id: str, topic: Topic, since: Position) -> list[Action]:
+        """Let a connection hear what is sent to a topic, and what was after ``since``.
+
+        Raises ``BadMessage`` where it follows too many.
+        """
+        followed = self._followed.get(id, {})
+        if topic not in followed and len(followed) >= MAX_TOPICS + 2:
+            raise BadMessage(f"one connection may subscribe to {MAX_TOPICS} channels and routes")
+        self._add(id, topic)
+        return self._replay(id, [topic], since)
+
+    def leave(self, id: str, topic: Topic) -> bool:
+        """Let a connection hear no more of a topic; did it follow it?"""
+        followed = self._followed.get(id, {})
+        if topic not in followed:
+            return False
+        del followed[topic]
+        self._remove(id, topic)
+        return True
+
+    def is_subscribed(self, id: str) -> bool:
+        """Does a connection follow anything beside what it came with?"""
+        return any(not each.startswith((EVERYBODY, USERS)) for each in self._followed.get(id, ()))
+
+    def tick(self, now: float) -> None:
+        """Forget what is too old; ``now`` in seconds since the epoch."""
+        self._log.topics.trim(self._log.at(now))
+        self._people.tick(now)
+
+    # Messages
+
+    def published(self, message: Message, now: float) -> tuple[Position, list[Action]]:
+        """Log a message, and send it to all who follow one of its topics.
+
+        ``now`` is in seconds since the epoch. Returns its position, and what to do.
+        """
+        before = self._log.head
+        position = self._log.append(message, now)
+        if self._log.topics.last_to_users == position:
+            for session, id, stranger in self._people.strangers():
+                self._suspect(id, session, stranger, before)
+        ids = dict.fromkeys(id for topic in message.topics for id in self._followers.get(topic, ()))
+        at = min(message.at or now, now)
+        return position, list(self._sends(ids, (position, message), message.topics[:1], at))
+
+    # Jobs
+
+    def next_job(self) -> tuple[Asked, IdentifyJob] | None:
+        return self._people.next_job()
+
+    def answer(self, asked: Asked, result: IdentifyResult, now: float) -> list[Action]:
+        """Take the result of a job: who was a stranger gets what was for them."""
+        try:
+            known = self._people.answer(asked, result)
+        except BadMessage as error:
+            return self.failed(asked, str(error), now)
+        actions: list[Action] = []
+        if result.error:
+            actions.append(Report(f"the users of some sessions are not known: {result.error}"))
+        for id, user, stranger in known:
+            self._strange.pop(id, None)
+            connection = self._registry.get(id)
+            if connection is None:
+                continue
+            if stranger.ticket is not None:
+                connection.floors.release(stranger.ticket)
+            if user:
+                self._add(id, user_topic(user))
+                if stranger.since is not None:
+                    actions += self._replay(id, [user_topic(user)], stranger.since)
+        return actions
+
+    def failed(self, asked: Asked, reason: str, now: float) -> list[Action]:
+        """Take it that a job has no result; it is made again later."""
+        self._people.failed(asked, now)
+        return [Report(f"the users of {len(asked.sessions)} sessions are not known: {reason}")]
+
+    # Inside
+
+    def _suspect(self, id: str, session: str, stranger: Stranger, since: Position) -> None:
+        """There may be messages for a stranger after ``since``: let it be asked who that is."""
+        connection = self._registry.get(id)
+        if stranger.since is None and connection is not None:
+            stranger.since = since
+            stranger.ticket = connection.floors.hold(since)
+            self._people.ask(session)
+
+    def _add(self, id: str, topic: Topic) -> None:
+        self._followers.setdefault(topic, {})[id] = None
+        self._followed.setdefault(id, {})[topic] = None
+
+    def _remove(self, id: str, topic: Topic) -> None:
+        followers = self._followers.get(topic, {})
+        followers.pop(id, None)
+        if not followers:
+            self._followers.pop(topic, None)
+
+    def _replay(self, id: str, topics: list[Topic], since: Position) -> list[Action]:
+        """What was sent to any of the topics after ``since``, in order; else a refresh."""
+        if since.epoch == self._log.epoch:
+            since = min(since, self._log.head)
+        if not all(self._log.covers_topic(topic, since) for topic in topics):
+            place = place_of(topics[0]) if len(topics) == 1 else {}
+            return [Refresh((id,), "history", place)]
+        kept = [(topic, each) for topic in topics for each in self._log.topics.since(topic, since)]
+        kept.sort(key=lambda one: one[1][0])
+        return [send for topic, each in kept for send in self._sends([id], each, (topic,), None)]
+
+    def _sends(
+        self, ids: Iterable[str], kept: Kept, topics: tuple[Topic, ...], at: float | None
+    ) -> Iterator[Send]:
+        """One send for all connections that get exactly the same."""
+        position, message = kept
+        unsettled = self._unsettled()
+        alike: dict[Position, list[str]] = {}
+        for id in ids:
+            connection = self._registry.get(id)
+            if connection is not None:
+                safe = min(connection.safe(unsettled), position)
+                alike.setdefault(safe, []).append(id)
+        place = place_of(topics[0]) if topics else {}
+        for safe, those in alike.items():
+            meta = {"id": str(position), "safe": str(safe), **place}
+            yield Send(tuple(those), message.event, message.data, meta, at)

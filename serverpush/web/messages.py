@@ -1,0 +1,196 @@
+"""Messages: what a project sends by name to users, to everybody, to channels and along routes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import DEFAULT_DB_ALIAS
+from django.utils import timezone
+
+from serverpush.exceptions import BadMessage, InvalidMessage
+from serverpush.messages import (
+    EVERYBODY,
+    MAX_DATA,
+    Message,
+    Topic,
+    channel_topic,
+    checked_event,
+    event_of,
+    route_topic,
+    user_topic,
+)
+from serverpush.protocol import Ending
+from serverpush.signals import post_send_update, pre_send_update
+from serverpush.tokens import user_key
+from serverpush.web.commits import after_commit
+from serverpush.web.outbox import outbox
+
+Default = Callable[[Any], Any]
+
+
+def notify(
+    data: Any,
+    users: Iterable[Any],
+    event: str = "message",
+    *,
+    serializer: Default | None = None,
+    using: str = DEFAULT_DB_ALIAS,
+) -> None:
+    """Send data to every connection of these users.
+
+    Arguments:
+        data: anything JSON can hold; dates are ISO 8601 in the current time zone.
+        users: instances of the user model, or their primary keys.
+        event: the event's name in the page.
+        serializer: called with what JSON can't hold, returns what it can, as
+            ``default`` of ``json.dumps``.
+        using: the database whose running transaction has to commit first.
+
+    Costs an append to a queue. Raises ``InvalidMessage``, a ``ValueError``, for data
+    that JSON can't hold or that is too much, for a user who is not saved, and for
+    a name that no event can have; then nothing is sent.
+    """
+    topics = tuple(dict.fromkeys(user_topic(_key(user)) for user in users))
+    if topics:
+        _send(topics, event, data, serializer, using)
+
+
+def notify_all(
+    data: Any,
+    event: str = "message",
+    *,
+    serializer: Default | None = None,
+    using: str = DEFAULT_DB_ALIAS,
+) -> None:
+    """Send data to every connection; see ``notify``."""
+    _send((EVERYBODY,), event, data, serializer, using)
+
+
+def send_update(
+    channel_id: str,
+    data: Any,
+    event: str = "channel",
+    *,
+    serializer: Default | None = None,
+    using: str = DEFAULT_DB_ALIAS,
+) -> None:
+    """Send data to all who are subscribed to a channel; see ``notify``.
+
+    The receivers of ``pre_send_update`` run first, and what they raise is raised here,
+    nothing having been sent. Those of ``post_send_update`` run when it is on its way;
+    what they raise is logged.
+    """
+    topic = _checked(channel_topic, channel_id)
+    pre_send_update.send(sender=send_update, channel_id=channel_id, data=data)
+
+    def sent() -> None:
+        post_send_update.send_robust(sender=send_update, channel_id=channel_id, data=data)
+
+    _send((topic,), event, data, serializer, using, sent)
+
+
+def push_route(
+    route: str,
+    body: Any,
+    type: str = "update",
+    *,
+    serializer: Default | None = None,
+    using: str = DEFAULT_DB_ALIAS,
+) -> None:
+    """Send ``{route, type, body}`` to all who are subscribed to a route; see ``notify``."""
+    topic = _checked(route_topic, route)
+    if not isinstance(type, str):
+        raise InvalidMessage(f"type is a text such as 'update', not {type!r}")
+    data = {"route": route, "type": type, "body": body}
+    _send((topic,), event_of(topic), data, serializer, using)
+
+
+def disconnect(*users: Any, using: str = DEFAULT_DB_ALIAS) -> None:
+    """End all connections of these users, those by a user's token too.
+
+    Their pages get ``serverpush:logout``, and are refused when they come back with the
+    token that they have.
+
+    Arguments:
+        users: instances of the user model, or their primary keys.
+        using: the database whose running transaction has to commit first.
+
+    Raises ``InvalidMessage`` for a user who is not saved.
+    """
+    keys = tuple(dict.fromkeys(_key(user) for user in users))
+    if keys:
+        # Timed after the commit: what is rendered from then on goes on.
+        after_commit(lambda: outbox.put(Ending(users=keys, at=time.time())), using)
+
+
+def encode(data: Any, serializer: Default | None = None) -> str:
+    """Data as JSON text; raises ``InvalidMessage`` for what can't be, and for too much."""
+    try:
+        if serializer is None:
+            text = json.dumps(data, cls=_Encoder, **_COMPACT)
+        else:
+            text = json.dumps(data, default=serializer, **_COMPACT)
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidMessage("data holds half a character, which can't be sent") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidMessage(f"data can't be sent as JSON: {error}") from error
+    if size > MAX_DATA:
+        raise InvalidMessage(f"data may have {MAX_DATA} bytes as JSON, not {size}")
+    return text
+
+
+_COMPACT: dict[str, Any] = {
+    "separators": (",", ":"),
+    "ensure_ascii": False,
+    "allow_nan": False,
+}
+
+
+class _Encoder(DjangoJSONEncoder):
+    """Dates in the current time zone, as a template would show them."""
+
+    def default(self, o: Any) -> Any:
+        if isinstance(o, datetime) and timezone.is_aware(o):
+            return super().default(timezone.localtime(o))
+        return super().default(o)
+
+
+def _send(
+    topics: tuple[Topic, ...],
+    event: str,
+    data: Any,
+    serializer: Default | None,
+    using: str,
+    sent: Callable[[], None] | None = None,
+) -> None:
+    message = Message(topics, _checked(checked_event, event), encode(data, serializer))
+
+    def put() -> None:
+        outbox.put(replace(message, at=time.time()))
+        if sent is not None:
+            sent()
+
+    after_commit(put, using)
+
+
+def _key(user: Any) -> str:
+    if isinstance(user, int | str) and not isinstance(user, bool) and user != "":
+        return str(user)
+    try:
+        return user_key(user)
+    except ValueError as error:
+        raise InvalidMessage(str(error)) from None
+
+
+def _checked(check: Callable[[Any], str], value: Any) -> str:
+    try:
+        return check(value)
+    except BadMessage as error:
+        raise InvalidMessage(str(error)) from None

@@ -1,0 +1,125 @@
+"""The messages of topics: how far back, and what is known of what is no more."""
+
+from __future__ import annotations
+
+import pytest
+
+from serverpush.messages import Message
+from serverpush.protocol import Change, Gap, Position
+from serverpush.server.core import topics as module
+from serverpush.server.core.log import Log
+
+NEWS, CHAT = "channel:news", "channel:chat"
+LIMITS = {NEWS: (3, 100.0), CHAT: (1000, 1000.0)}
+
+
+@pytest.fixture
+def log():
+    return Log(
+        epoch="e", now=1000, size=10, seconds=10, limits=lambda topic: LIMITS.get(topic, (10, 10.0))
+    )
+
+
+def send(log, topic, *data, now=1000.0):
+    return [log.append(Message((topic,), "channel", each), now) for each in data]
+
+
+def kept(log, topic, since=None):
+    since = log.topics.floor if since is None else since
+    return [message.data for _, message in log.topics.since(topic, since)]
+
+
+def test_what_came_after_a_position_in_its_order(log):
+    one, two, _ = send(log, NEWS, "1", "2", "3")
+    send(log, CHAT, "x")
+    assert kept(log, NEWS) == ["1", "2", "3"]
+    assert kept(log, NEWS, one) == ["2", "3"]
+    assert kept(log, NEWS, two) == ["3"]
+    assert kept(log, "channel:none") == []
+
+
+def test_by_number(log):
+    start = log.head
+    one, *_ = send(log, NEWS, "1", "2", "3", "4")
+    assert kept(log, NEWS) == ["2", "3", "4"]
+    assert not log.covers_topic(NEWS, start)
+    assert log.covers_topic(NEWS, one)
+    assert log.covers_topic(CHAT, start), "nothing of it was lost"
+
+
+def test_by_age_of_each_topic(log):
+    start = log.head
+    send(log, NEWS, "1")
+    send(log, CHAT, "x")
+    log.topics.trim(log.at(1500))
+    assert kept(log, CHAT) == ["x"]
+    assert kept(log, NEWS) == []
+    assert not log.covers_topic(NEWS, start), "what is known of it is gone, and so it is"
+    assert log.covers_topic(CHAT, start)
+
+
+def test_a_topic_that_is_forgotten_is_not_taken_for_one_that_never_was(log):
+    start = log.head
+    send(log, NEWS, "1")
+    log.topics.trim(log.at(5000))
+    assert len(list(log.topics)) == 0
+    assert not log.covers_topic(NEWS, start)
+    assert not log.covers_topic("channel:none", start), "nobody knows any more"
+    assert log.covers_topic(NEWS, log.head)
+
+
+def test_the_changes_that_come_do_not_push_messages_out(log):
+    start = log.head
+    send(log, CHAT, "x")
+    for pk in range(100):
+        log.append(Change("shop.book", pk), 1000)
+    assert kept(log, CHAT) == ["x"]
+    assert log.covers_topic(CHAT, start)
+
+
+def test_a_gap_is_one_for_messages_too_however_long_ago(log):
+    start = log.head
+    log.append(Gap("overflow"), 1000)
+    send(log, CHAT, "x")
+    for pk in range(100):
+        log.append(Change("shop.book", pk), 1000)
+    assert not log.covers_topic(CHAT, start)
+    assert log.covers_topic(CHAT, log.head)
+
+
+def test_another_epoch_is_not_covered(log):
+    assert not log.covers_topic(CHAT, Position(2_000_000, 1, "other"))
+
+
+def test_all_together_have_an_end(log, monkeypatch):
+    monkeypatch.setattr(module, "MAX_BYTES", 100)
+    start = log.head
+    send(log, CHAT, "a" * 40)
+    send(log, NEWS, "b" * 40)
+    send(log, CHAT, "c" * 40)
+    assert kept(log, CHAT) == ["c" * 40]
+    assert kept(log, NEWS) == ["b" * 40]
+    assert not log.covers_topic(CHAT, start)
+    assert log.covers_topic(NEWS, start)
+
+
+def test_what_was_dropped_is_not_remembered_for_ever(log):
+    for number in range(5 * module.SWEPT):
+        send(log, NEWS, str(number))
+    assert len(log.topics) == 3
+    assert len(log.topics._order) <= 2 * 3 + module.SWEPT + 1
+
+
+def test_the_next_start_goes_on(log):
+    start = log.head
+    one, *_ = send(log, NEWS, "1", "2", "3", "4")
+    send(log, "user:7", '{"a":"é"}')
+    lines = list(log.dump())
+    after = Log(epoch="x", now=2000, size=10, seconds=10, limits=lambda topic: (10, 10.0))
+    after.load(lines)
+    assert kept(after, NEWS, one) == ["2", "3", "4"]
+    assert kept(after, "user:7", one) == ['{"a":"é"}']
+    assert not after.covers_topic(NEWS, start)
+    assert after.covers_topic(NEWS, one)
+    assert after.topics.last_to_users == after.head
+    assert list(after.dump()) == lines
