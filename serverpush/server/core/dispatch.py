@@ -158,7 +158,12 @@ class Dispatch:
         follow = changed is not None and self.log.covers(self.at(page.time))
         connection.watched = [
             self.index.watch(
-                each.condition, each.keys if follow else None, self.log.head, connection.id, place
+                each.condition,
+                each.keys if follow else None,
+                self.log.head,
+                connection.id,
+                place,
+                page.recorded + connection.margin,
             )
             for place, each in enumerate(page.dependencies)
         ]

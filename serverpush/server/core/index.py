@@ -12,6 +12,8 @@ from serverpush.protocol import Change, Condition, Key, ModelInfo, Position
 
 MAX_MOVES = 1000
 MAX_FOLDS = 10_000
+# Lists and pages older than this are only looked at for changes reported later than this.
+YOUNG_SECONDS = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -23,7 +25,9 @@ class Watched:
     of which nobody knows whether all watchers show them: the next change tells.
     ``known`` is the position since which every move in and out has been noted in
     ``moves``.
-    ``watchers`` maps a connection's id to the places of its updates.
+    ``watchers`` maps a connection's id to the places of its updates. ``listed`` is
+    until when, in seconds since the epoch, changes may have been committed that were
+    in the list of members before they were reported.
     """
 
     number: int
@@ -35,6 +39,11 @@ class Watched:
     )
     watchers: dict[str, list[int]] = field(default_factory=dict)
     unsure: set[Key] = field(default_factory=set)
+    listed: float = 0
+
+    def was_ahead(self, at: float) -> bool:
+        """May its members have held a change of that time before it was reported?"""
+        return self.members is not None and at <= self.listed
 
     @property
     def is_asked(self) -> bool:
@@ -66,6 +75,8 @@ class Index:
         self._numbers = 0
         self._watched: dict[Condition, Watched] = {}
         self._by_number: dict[int, Watched] = {}
+        # Those that were listed just now: only changes that are late look at all.
+        self._young: dict[int, Watched] = {}
         self._by_key: dict[tuple[str, Key], Watched] = {}
         self._any: dict[str, Watched] = {}
         # label -> first field of the equalities -> value -> conditions
@@ -101,15 +112,19 @@ class Index:
         now: Position,
         watcher: str,
         place: int,
+        listed: float = 0,
     ) -> Watched:
         """Note that update ``place`` of a connection has this condition.
 
-        ``keys`` are the members that its page recorded, None if not listed;
-        ``now`` is the position up to which these have been brought.
+        ``keys`` are the members that its page recorded, None if not listed, and
+        ``listed`` is when, in seconds since the epoch; ``now`` is the position up to
+        which these have been brought.
         """
         watched = self._watched.get(condition)
         if watched is None:
             watched = self._add(condition, keys, now)
+            watched.listed = listed
+            self._young[watched.number] = watched
         watched.watchers.setdefault(watcher, []).append(place)
         return watched
 
@@ -133,6 +148,20 @@ class Index:
         watched.members = None
         watched.unsure.clear()
         self._unlisted.setdefault(watched.condition.model, {})[watched.number] = watched
+
+    def ahead(self, model: str, at: float, now: float) -> list[Watched]:
+        """The conditions whose members may hold a change of this model already.
+
+        It was committed at ``at`` and is reported ``now``, in seconds since the epoch.
+        Who has one of them with an older list, or without, may show what was before.
+        """
+        if now - at > YOUNG_SECONDS:
+            return [each for each in self.asked(model) if each.was_ahead(at)]
+        for each in list(self._young.values()):
+            if each.listed < now - YOUNG_SECONDS:
+                del self._young[each.number]
+        those = self._young.values()
+        return [each for each in those if each.condition.model == model and each.was_ahead(at)]
 
     def asked(self, model: str) -> list[Watched]:
         """The conditions that only a row of this model can decide."""
@@ -175,6 +204,7 @@ class Index:
 
     def _remove(self, watched: Watched) -> None:
         condition = watched.condition
+        self._young.pop(watched.number, None)
         del self._watched[condition]
         if condition.key is not None:
             del self._by_key[condition.model, condition.key]

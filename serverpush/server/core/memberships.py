@@ -52,12 +52,16 @@ class Memberships:
             self._index.note_fold(asked.model, asked.pk, step.floor, step.position)
         # A membership that a page brought along, and that is not up to date yet.
         outdated = {each.watched.number: each.watched for each in asked.missed}
-        touched = self._touched(asked, met | outdated)
+        ahead = {
+            each.number: each for each in self._index.ahead(asked.model, step.at, self._log.now)
+        }
+        uncertain = outdated | ahead
+        touched = self._touched(asked, met | uncertain)
         for number, watched in touched.items():
             after = number in met
             members = watched.members
             known = members is not None and asked.pk not in watched.unsure
-            before = asked.pk in (members or ()) if known and number not in outdated else None
+            before = asked.pk in (members or ()) if known and number not in uncertain else None
             self._index.move(watched, asked.pk, after, step.position)
             self._owe_all(watched, asked.pk, step, before, after)
         for owed in self._perhaps_shown(asked, step):

@@ -8,12 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from serverpush.protocol import Dependency, Page, Position, Visitor
-from serverpush.server.core.index import Watched
+from serverpush.server.core.index import YOUNG_SECONDS, Watched
 
 Group = tuple[object, ...]
-
-# Pages older than this are only looked at for changes reported later than this.
-YOUNG_SECONDS = 5.0
 
 
 class Floors:

@@ -108,8 +108,11 @@ def _before(
     """
     watched, keys = connection.watched[place], connection.page.dependencies[place].keys
     if keys is None or any(position <= since for position, _ in changes):
+        later = (change.at for position, change in changes if position > since)
         asked = index.was_asked(watched.condition.model, pk, since)
-        return watched.was_member(pk, since) if asked else None
+        if not asked or any(map(watched.was_ahead, later)):
+            return None
+        return watched.was_member(pk, since)
     listed = pk in keys
     listed_late = listed and any(connection.may_show(change.at) for _, change in changes)
     return None if watched.members is None or listed_late else listed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from serverpush.protocol import Position
@@ -58,3 +60,69 @@ def test_others_hear_of_what_was_found_for_one_who_came_back(condition):
     world.work()
     assert world.events("ada")[-1] == ("removed", 8, {"pk": 8})
     assert world.events("grace")[-1] == ("removed", 8, {"pk": 8})
+
+
+def test_a_page_without_a_list_comes_back_to_the_list_of_one_that_is_newer(condition):
+    # The list of the newer page holds a change already that is reported after both.
+    world = World({8: dict(BOOK)})
+    page = world.page(condition)
+    page = replace(page, dependencies=(replace(page.dependencies[0], keys=None),))
+    world.connect("ada", page)
+    since = world.log.head
+    world.tick()
+    world.rows[8] = {**BOOK, "shelf": "b"}
+    committed = world.clock
+    world.dispatch.disconnect("ada")
+    world.connect("grace", world.page(condition))
+    world.report(8, "changed", committed)
+    world.work()
+    world.connect("ada", page, since)
+    world.work()
+    assert world.events("ada") == [("removed", 8, {"pk": 8})]
+
+
+@pytest.mark.parametrize("keys", [None, (8,)], ids=["without", "with"])
+def test_a_page_shares_the_list_of_one_that_is_newer(condition, keys):
+    world = World({8: dict(BOOK)})
+    page = world.page(condition)
+    page = replace(page, dependencies=(replace(page.dependencies[0], keys=keys),))
+    world.tick()
+    world.rows[8] = {**BOOK, "shelf": "b"}
+    committed = world.clock
+    world.connect("grace", world.page(condition))
+    world.connect("ada", page)
+    world.report(8, "changed", committed)
+    world.work()
+    assert world.events("ada") == [("removed", 8, {"pk": 8})]
+
+
+def test_a_page_comes_late_to_the_list_of_one_that_is_newer(condition):
+    world = World({8: dict(BOOK)})
+    page = world.page(condition)
+    page = replace(page, dependencies=(replace(page.dependencies[0], keys=None),))
+    world.tick()
+    world.rows[8] = {**BOOK, "shelf": "b"}
+    committed = world.clock
+    world.connect("grace", world.page(condition))
+    world.report(8, "changed", committed)
+    world.work()
+    world.connect("ada", page)
+    world.work()
+    assert world.events("ada") == [("removed", 8, {"pk": 8})]
+
+
+def test_one_that_is_reported_long_after(condition):
+    world = World({8: dict(BOOK)})
+    page = world.page(condition)
+    world.tick()
+    world.rows[8] = {**BOOK, "shelf": "b"}
+    committed = world.clock
+    world.connect("grace", world.page(condition))
+    world.connect("ada", page)
+    world.tick(60)
+    # Meanwhile the list was looked at, and found to be no young one.
+    world.save(9, shelf="c")
+    world.work()
+    world.report(8, "changed", committed)
+    world.work()
+    assert world.events("ada") == [("removed", 8, {"pk": 8})]
