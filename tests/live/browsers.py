@@ -72,9 +72,6 @@ class Browser:
         self.session.close()
         for client in self.clients:
             client.close()
-            # The library leaves it open where the server has closed it.
-            if client._socketio.eio.ws is not None:
-                client._socketio.eio.ws.shutdown()
 
 
 class Page:

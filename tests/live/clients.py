@@ -66,12 +66,11 @@ class Client:
         """Emit an event; returns the acknowledgement's value."""
         return self._socketio.call(name, arguments, timeout=WAIT_SECONDS)
 
-    @property
-    def is_connected(self) -> bool:
-        return self._socketio.connected
-
     def close(self) -> None:
         self._socketio.disconnect()
+        # The library leaves it open where the server has closed it.
+        if self._socketio.eio.ws is not None:
+            self._socketio.eio.ws.shutdown()
 
 
 def refusal(url: str, auth: Any, **options: Any) -> dict[str, Any]:

@@ -8,9 +8,10 @@ import signal
 
 import pytest
 import requests
+import websocket
 
 from .clients import Client, page_record, refusal
-from .processes import Live, wait_until
+from .processes import Live
 
 
 @pytest.fixture(scope="module")
@@ -280,6 +281,7 @@ class TestRestarts:
         send(send_update=["lobby", 1], notify=["for ada", [ada.pk]])
         first = [page.next()[1] for _ in range(2)]
         safe = max(meta["safe"] for _, meta in first)
+        page.close()
         assert live.push.stop() == 0
         send(send_update=["lobby", 2], notify=["again", [ada.pk]])
         live.start_push()
@@ -302,6 +304,16 @@ class TestRestarts:
         assert page.event("serverpush:refresh")[0] == told
 
 
-def test_who_subscribes_to_nothing_is_closed(live, visitor, connect):
-    device = connect()
-    wait_until(lambda: not device.is_connected, "closed", timeout=20)
+def test_who_subscribes_to_nothing_is_closed(live):
+    url = live.push_url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
+    device = websocket.create_connection(url, timeout=20)
+    try:
+        device.recv()
+        device.send("40")
+        assert device.recv().startswith("40")
+        assert "serverpush:ready" in device.recv()
+        while device.recv():
+            pass
+        assert not device.connected
+    finally:
+        device.shutdown()
