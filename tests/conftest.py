@@ -16,11 +16,15 @@ from serverpush.web.outbox import outbox
 os.environ["XDG_STATE_HOME"] = os.path.join(tempfile.gettempdir(), "serverpush-tests")
 
 
+# What a test without a notifier reports, or making the database does, must not reach
+# another test's.
+outbox.put = lambda entry: None
+
+
 @pytest.fixture(autouse=True)
-def _nothing_goes_out(request, monkeypatch):
-    """What a test without a notifier reports must not reach the next test's."""
-    if "start_notifier" not in request.fixturenames:
-        monkeypatch.setattr(outbox, "put", lambda entry: None)
+def _something_goes_out(request, monkeypatch):
+    if "start_notifier" in request.fixturenames:
+        monkeypatch.delattr(outbox, "put")
 
 
 @pytest.fixture

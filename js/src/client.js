@@ -4,9 +4,12 @@ import { Lifecycle } from "./lifecycle.js";
 import { readPage, samePage, sameRendering, serverAddress } from "./page.js";
 import { Refresher } from "./refresh.js";
 import { Replay } from "./replay.js";
+import { Subscriptions } from "./subscriptions.js";
 import { parse, swapDocument } from "./swap.js";
 
 const REFUSED_TOKEN = ["token_expired", "session_mismatch", "bad_token"];
+// A page that says nothing of itself may subscribe to channels all the same.
+const NO_PAGE = { server: null };
 
 /** Keeps one page live: reads its record, connects, applies events, refreshes. */
 export class Client {
@@ -18,9 +21,11 @@ export class Client {
   #connection = null;
   #running = false;
   #connectionState = "offline";
+  #subscribed = false;
   #failing = false;
   // A refresh that the page was told of and has not had: stopping does not end it.
   #owed = false;
+  #user = undefined;
 
   /**
    * @param {object} [options]
@@ -32,6 +37,10 @@ export class Client {
     this.dataset = dataset;
     this.navigate = navigate ?? ((url) => window.location.replace(url));
     this.events = new Events(window);
+    this.subscriptions = new Subscriptions({
+      ask: (...args) => this.#connection?.ask(...args),
+      onRefused: (code, message) => this.#notSubscribed(code, message),
+    });
     this.refresher = new Refresher({
       onPage: (html) => this.#refreshed(html),
       onMoved: (url) => this.navigate(url),
@@ -52,7 +61,8 @@ export class Client {
    */
   start() {
     if (this.#running) return true;
-    const page = readPage(document, window.location) ?? this.#page;
+    const isWanted = this.subscriptions.size > 0 || this.#user !== undefined;
+    const page = readPage(document, window.location) ?? this.#page ?? (isWanted ? NO_PAGE : null);
     if (!page) {
       console.debug("serverpush: this page has no updates");
       return false;
@@ -64,6 +74,42 @@ export class Client {
       if (this.#owed) this.refresher.request();
     } else this.#adopt(page);
     return true;
+  }
+
+  /**
+   * Follow channels or routes; goes live if the page is not.
+   * @param {string|Object<string, string>} tokens one, or several by names of the page's own
+   * @param {(data: any, meta: object) => void} [fn]
+   * @param {object} [options]
+   * @param {string|number|null} [options.since] replay what came after it; when the page was
+   *   rendered, if there is none, and null for nothing
+   * @returns {() => void} ends it
+   */
+  subscribe(tokens, fn, { since = this.#since() } = {}) {
+    const named = typeof tokens === "object" && tokens !== null ? Object.entries(tokens) : [[undefined, tokens]];
+    const options = { fn, since: since ?? undefined };
+    const stops = named.map(([name, token]) => this.subscriptions.add(token, { ...options, name }));
+    this.#startIfParsed();
+    return () => stops.forEach((stop) => stop());
+  }
+
+  /** Connect as the user whose token this is: for a page or a client without a session. */
+  setUser(token) {
+    this.#user = token || undefined;
+    if (!this.#running) this.#startIfParsed();
+    else if (this.#connection) {
+      this.#disconnect("user");
+      this.#connect();
+    }
+  }
+
+  // Before, its record may be yet to come; then the page starts by itself.
+  #startIfParsed() {
+    if (document.readyState !== "loading") this.start();
+  }
+
+  #since() {
+    return (this.#page ?? readPage(document, window.location))?.since;
   }
 
   stop() {
@@ -79,6 +125,8 @@ export class Client {
     this.#page = page;
     this.#renewed = null;
     this.#owed = false;
+    // What is shown now is of another time, if it was shown before.
+    if (this.#replay) this.subscriptions.renewed(page.since);
     this.#replay = new Replay(page.since);
     this.#connect();
   }
@@ -103,13 +151,16 @@ export class Client {
   #auth() {
     const { url, query } = this.#page;
     const page = this.#renewed ?? this.#page.token;
-    const entries = Object.entries({ page, url, query, since: this.#replay.since });
+    const entries = Object.entries({ page, url, query, user: this.#user, since: this.#replay.since });
     return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
   }
 
   #received(name, [data, meta]) {
     if (name === "serverpush:ready") {
       if (data?.live) this.#replay.advance(data.position);
+      // It comes again to a quiet page.
+      if (!this.#subscribed) this.subscriptions.connected(this.#replay.safe);
+      this.#subscribed = true;
     } else if (name === "serverpush:refresh") this.#refresh(data ?? {});
     else if (name === "serverpush:logout") this.#logout(data ?? {});
     else if (!name.startsWith("serverpush:")) this.#update(name, data, meta);
@@ -117,19 +168,38 @@ export class Client {
 
   #update(name, data, meta) {
     if (typeof meta?.page === "string" && this.#page.token) this.#renewed = meta.page;
-    if (this.#replay.take(meta)) this.events.update(name, data, meta);
+    if (!this.#replay.take(meta)) return;
+    for (const handle of this.subscriptions.handlers(data, meta)) this.events.guard(handle);
+    this.events.update(name, data, meta);
   }
 
-  #refresh(data) {
-    if (this.events.control("refresh", data)) {
+  #notSubscribed(code, message) {
+    if (code === "token_expired") this.#refresh({ reason: code }, () => this.navigate(window.location.href.split("#")[0]));
+    else console.error(`serverpush: can't subscribe: ${message}`);
+  }
+
+  // A token that has expired stands in the page's scripts, which a fetched page does not run.
+  #refresh(data, load = null) {
+    const place = data.channel ?? data.route;
+    if (place !== undefined) this.subscriptions.missed(place);
+    const isAllowed = this.events.control("refresh", data);
+    // One that can't be had again by its URL, such as the answer to a POST, is left alone.
+    if (!isAllowed || !this.#canComeAgain) {
+      if (place === undefined) this.#replay.restart();
+    } else if (load) load();
+    else {
       this.#owed = true;
       this.refresher.request(data.within);
-    } else this.#replay.restart();
+    }
+  }
+
+  get #canComeAgain() {
+    return this.#page?.token !== undefined || this.#page?.url !== undefined;
   }
 
   #logout(data) {
     this.#disconnect("logout");
-    if (this.events.control("logout", data)) {
+    if (this.events.control("logout", data) && this.#canComeAgain) {
       this.#owed = true;
       this.refresher.requestNow();
     }
@@ -171,6 +241,7 @@ export class Client {
   #changed(state, reason) {
     const before = this.#connectionState;
     this.#connectionState = state;
+    if (state !== "connected") this.#subscribed = false;
     this.#show();
     if (state === "connected") this.events.control("connect", {});
     else if (before === "connected") this.events.control("disconnect", { reason });

@@ -58,6 +58,19 @@ export class Connection {
     this.#setState("offline", reason);
   }
 
+  /**
+   * Emit an event, if the server is ready for one; whoever asks is asked again by `onEvent`
+   * of the next `serverpush:ready`.
+   * @param {string} name
+   * @param {object} data
+   * @param {(answer: any) => void} answered not called where the connection is lost meanwhile
+   */
+  ask(name, data, answered) {
+    const socket = this.#socket;
+    if (!this.#ready) return;
+    socket.emit(name, data, (answer) => socket === this.#socket && answered(answer));
+  }
+
   /** Look whether the connection is still there; if it is being waited for, try at once. */
   check() {
     if (!this.#running) return;

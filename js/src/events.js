@@ -49,7 +49,7 @@ export class Events {
 
   #call(name, data, second) {
     for (const { fn } of [...(this.#handlers.get(name) ?? [])]) {
-      this.#guard(() => fn(data, second));
+      this.guard(() => fn(data, second));
     }
   }
 
@@ -60,7 +60,7 @@ export class Events {
     const event = jQuery.Event(type);
     if (meta) event.meta = meta;
     this.#isolate(jQuery, type);
-    this.#guard(() => jQuery(this.window.document).trigger(event, meta ? [data, meta] : [data]));
+    this.guard(() => jQuery(this.window.document).trigger(event, meta ? [data, meta] : [data]));
     return !event.isDefaultPrevented();
   }
 
@@ -69,7 +69,7 @@ export class Events {
     const [base] = type.split(".");
     const specials = jQuery.event?.special;
     if (!specials || specials[base]?.handle) return;
-    const guard = this.#guard.bind(this);
+    const guard = this.guard.bind(this);
     specials[base] = {
       ...specials[base],
       handle(event, ...args) {
@@ -78,7 +78,8 @@ export class Events {
     };
   }
 
-  #guard(run) {
+  /** Run what one handler is to do; what it throws is reported, and stops no other. */
+  guard(run) {
     try {
       return run();
     } catch (error) {

@@ -15,6 +15,9 @@ function install() {
   window.serverpush = {
     version: VERSION,
     on: (name, fn) => client.events.on(name, fn),
+    subscribe: (tokens, fn, options) => client.subscribe(tokens, fn, options),
+    registerProcessor: (name, type, fn) => client.subscriptions.process(name, type, fn),
+    user: (token) => client.setUser(token),
     swap,
     start,
     stop() {

@@ -17,6 +17,11 @@ export class Replay {
     this.remembered = remembered;
   }
 
+  /** The last safe position, null before there was one. */
+  get safe() {
+    return this.#safe;
+  }
+
   /** What to ask the server for: everything after this. */
   get since() {
     return this.#safe ?? this.#start;

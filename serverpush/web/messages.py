@@ -26,6 +26,7 @@ from serverpush.messages import (
     user_topic,
 )
 from serverpush.protocol import Ending
+from serverpush.reporting import is_suppressed
 from serverpush.signals import post_send_update, pre_send_update
 from serverpush.tokens import user_key
 from serverpush.web.commits import after_commit
@@ -52,7 +53,8 @@ def notify(
             ``default`` of ``json.dumps``.
         using: the database whose running transaction has to commit first.
 
-    Costs an append to a queue. Raises ``InvalidMessage``, a ``ValueError``, for data
+    Costs an append to a queue. Inside ``suppress()``, and in a rendering, which is to read
+    only, nothing is sent. Raises ``InvalidMessage``, a ``ValueError``, for data
     that JSON can't hold or that is too much, for a user who is not saved, and for
     a name that no event can have; then nothing is sent.
     """
@@ -124,7 +126,7 @@ def disconnect(*users: Any, using: str = DEFAULT_DB_ALIAS) -> None:
     Raises ``InvalidMessage`` for a user who is not saved.
     """
     keys = tuple(dict.fromkeys(_key(user) for user in users))
-    if keys:
+    if keys and not is_suppressed():
         # Timed after the commit: what is rendered from then on goes on.
         after_commit(lambda: outbox.put(Ending(users=keys, at=time.time())), using)
 
@@ -171,6 +173,8 @@ def _send(
     sent: Callable[[], None] | None = None,
 ) -> None:
     message = Message(topics, _checked(checked_event, event), encode(data, serializer))
+    if is_suppressed():
+        return
 
     def put() -> None:
         outbox.put(replace(message, at=time.time()))

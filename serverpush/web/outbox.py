@@ -24,7 +24,7 @@ from serverpush import losses
 from serverpush.messages import Message
 from serverpush.protocol import Change, Ending
 from serverpush.web.line import Line
-from serverpush.web.waiting import Entry, Waiting
+from serverpush.web.waiting import MAX_SIZE, Entry, Waiting
 
 logger = logging.getLogger("serverpush")
 
@@ -196,19 +196,17 @@ class Outbox:
 
     def _note_dropped(self, dropped: Entry) -> None:
         noun = KINDS[type(dropped)].nouns[1]
+        much = f"more than {self._limit} {noun}"
+        if len(self._waiting) < self._limit:
+            much = f"messages of more than {MAX_SIZE >> 20} MiB"
         outcome = "are found later"
         if not isinstance(dropped, Ending):
-            self._gap = f"more than {self._limit} changes waited in process {os.getpid()}"
+            self._gap = f"{much} waited in process {os.getpid()}"
             outcome = "open pages will be told to refresh"
         if self._overflowing:
             return
         self._overflowing = True
-        logger.warning(
-            "more than %d %s wait for the push server: the oldest are dropped, and %s",
-            self._limit,
-            noun,
-            outcome,
-        )
+        logger.warning("%s wait for the push server: the oldest are dropped, and %s", much, outcome)
 
     def _run(self) -> None:
         try:

@@ -182,7 +182,8 @@ class TestChannels:
     @pytest.mark.parametrize("token", ["lobby", "", None, 7, {}, "x" * 5000])
     def test_what_is_no_token(self, visitor, connect, token):
         page = open_public(visitor(), connect)
-        assert self.subscribe(page, token) == {"error": "this token was not made by this site"}
+        error = "this token was not made by this site"
+        assert self.subscribe(page, token) == {"error": error, "code": "bad_token"}
 
     def test_events_that_are_none(self, visitor, connect):
         page = open_public(visitor(), connect)

@@ -242,17 +242,19 @@ class Transport:
                 value, then = value.value, value.then
             answer = None if packet_id is None else frames.ack(packet_id, value)
         except Refused as error:
-            answer = self._error(packet_id, error.message)
+            answer = self._error(packet_id, error.code, error.message)
         except loop.FAILURES:
             self.notices.say("on_event failed", level=logging.ERROR, exc=True)
-            answer = self._error(packet_id, "the server failed")
+            answer = self._error(packet_id, "server_error", "the server failed")
         if answer is not None:
             socket.write(answer)
         if then is not None:
             loop.guard(then)
 
-    def _error(self, packet_id: int | None, message: str) -> Frame | None:
-        return None if packet_id is None else frames.ack(packet_id, {"error": message})
+    def _error(self, packet_id: int | None, code: str, message: str) -> Frame | None:
+        if packet_id is None:
+            return None
+        return frames.ack(packet_id, {"error": message, "code": code})
 
     def _join_tasks(self) -> None:
         while self._tasks:

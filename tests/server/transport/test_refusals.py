@@ -241,7 +241,7 @@ def test_an_acknowledgement_that_is_no_json(server):
     server.handlers.event = lambda client, name, args: float(name)
     ws = server.websocket()
     ws.emit("nan", ack=1)
-    assert ws.packet() == '431[{"error":"the server failed"}]'
+    assert ws.packet() == '431[{"error":"the server failed","code":"server_error"}]'
     ws.emit("2", ack=2)
     assert ws.packet() == "432[2.0]"
     assert server.log.text == "ERROR on_event failed"

@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 import requests
 
-from serverpush.server.transport import REASONS, Reason, loop
+from serverpush.server.transport import REASONS, Answer, Frame, Reason, loop
 from tests.server.transport.test_inbound import masked
 
 
@@ -188,7 +188,7 @@ def test_a_handler_that_fails_harms_nobody_else(server):
     assert json.loads(ws.packet()[2:])["data"]["code"] == "server_error"
     server.handlers.event = fail
     other.emit("ask", ack=1)
-    assert other.packet() == '431[{"error":"the server failed"}]'
+    assert other.packet() == '431[{"error":"the server failed","code":"server_error"}]'
     server.handlers.event = lambda client, name, args: 1
     other.emit("ask", ack=2)
     assert other.packet() == "432[1]"
@@ -205,7 +205,20 @@ def test_events_are_acknowledged(server, refused):
     ws.emit("yes", 1, {"a": None}, ack=10)
     assert ws.packet() == '4310[[1,{"a":null}]]'
     ws.emit("no", ack=11)
-    assert ws.packet() == '4311[{"error":"not yours"}]'
+    assert ws.packet() == '4311[{"error":"not yours","code":"bad_token"}]'
+
+
+def test_what_is_to_follow_an_acknowledgement_does(server):
+    def event(client, name, args):
+        send = lambda: server.transport.send([client], Frame.event("next", "1"))  # noqa: E731
+        return Answer("first", send)
+
+    server.handlers.event = event
+    ws = server.websocket()
+    ws.emit("ask", ack=1)
+    assert [ws.packet(), ws.packet()] == ['431["first"]', '42["next",1]']
+    ws.emit("ask")
+    assert ws.packet() == '42["next",1]', "whoever wants no acknowledgement"
 
 
 def test_no_more_than_may_join(start):

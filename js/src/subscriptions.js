@@ -1,0 +1,120 @@
+/** What one token lets the page follow: a channel or a route. */
+class Subscription {
+  // Its channel's id or its route, as the server says.
+  place = null;
+  // Where the log stood when the server last took it.
+  #position = null;
+
+  constructor(token, name, fn, since) {
+    Object.assign(this, { token, name, fn, since });
+  }
+
+  /**
+   * What to ask the server for. A safe position counts only if it came after the server's
+   * answer: what was missed is sent next after that, and may have been lost on the way.
+   */
+  from(safe) {
+    return safe !== null && this.#position !== null && safe > this.#position ? safe : this.since;
+  }
+
+  taken(answer) {
+    this.place = answer.channel ?? answer.route;
+    this.#position = answer.position;
+    // One that has no place of its own to begin at begins here.
+    this.since ??= answer.position;
+  }
+
+  /** What was missed is gone, and the page has been told: it goes on from here. */
+  goOn() {
+    if (this.#position !== null) this.since = this.#position;
+  }
+}
+
+/** The channels and routes that a page follows, and who handles what comes from them. */
+export class Subscriptions {
+  #all = new Set();
+  #processors = new Map();
+
+  /**
+   * @param {object} options
+   * @param {(name: string, data: object, answered: (answer: object) => void) => void} options.ask
+   *   emits an event, if connected
+   * @param {(code: string, message: string) => void} options.onRefused
+   */
+  constructor({ ask, onRefused }) {
+    Object.assign(this, { ask, onRefused });
+  }
+
+  get size() {
+    return this.#all.size;
+  }
+
+  /**
+   * @param {string} token
+   * @param {object} options
+   * @param {string} [options.name] the page's own name for it
+   * @param {(data: any, meta: object) => void} [options.fn]
+   * @param {string|number} [options.since] where to begin; now, if there is none
+   * @returns {() => void} ends it
+   */
+  add(token, { name, fn, since }) {
+    if (typeof token !== "string" || token === "")
+      throw new TypeError(`serverpush.subscribe: ${JSON.stringify(token)} is no token`);
+    const subscription = new Subscription(token, name, fn, since);
+    this.#all.add(subscription);
+    this.#subscribe(subscription, null);
+    return () => this.#end(subscription);
+  }
+
+  /**
+   * @param {string} name the page's own name of a channel, or its id
+   * @param {string} type of the data that is to be processed
+   * @param {(data: any, meta: object) => void} fn
+   */
+  process(name, type, fn) {
+    const key = JSON.stringify([name, type]);
+    this.#processors.set(key, [...(this.#processors.get(key) ?? []), fn]);
+  }
+
+  /** The connection is there: subscribe to all. */
+  connected(safe) {
+    for (const each of this.#all) this.#subscribe(each, safe);
+  }
+
+  /** The page was loaded again: what it shows is of `since`. */
+  renewed(since) {
+    for (const each of this.#all) each.since = since;
+  }
+
+  /** A channel's history is gone. */
+  missed(place) {
+    for (const each of this.#all) if (each.place === place) each.goOn();
+  }
+
+  /** @returns {(() => void)[]} what an event's handlers are to do */
+  handlers(data, meta) {
+    const place = meta?.channel ?? meta?.route;
+    if (place === undefined) return [];
+    const those = [...this.#all].filter((each) => each.place === place);
+    const names = new Set([place, ...those.map(({ name }) => name)]);
+    const keys = [...names].map((name) => JSON.stringify([name, data?.type]));
+    const processors = keys.flatMap((key) => this.#processors.get(key) ?? []);
+    const fns = those.flatMap(({ fn }) => fn ?? []);
+    return [...fns, ...processors].map((fn) => () => fn(data, meta));
+  }
+
+  #subscribe(subscription, safe) {
+    const since = subscription.from(safe);
+    const asked = { channel: subscription.token, ...(since === undefined ? {} : { since }) };
+    this.ask("subscribe", asked, (answer) => {
+      if (answer?.ok) subscription.taken(answer);
+      else this.onRefused(answer?.code, answer?.error);
+    });
+  }
+
+  #end(subscription) {
+    if (!this.#all.delete(subscription)) return;
+    const isShared = [...this.#all].some(({ token, place }) => token === subscription.token || place === subscription.place);
+    if (!isShared) this.ask("unsubscribe", { channel: subscription.token }, () => {});
+  }
+}

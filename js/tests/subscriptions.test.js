@@ -1,0 +1,245 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+
+import { Client } from "../src/client.js";
+import { installFetch, pageHTML, show, startSite, until } from "./helpers.js";
+
+let site;
+let client;
+let asked;
+let answer;
+let requests;
+
+const connected = () => until(() => client.state === "connected");
+const meta = (id, channel, safe = id) => ({ id, safe, channel });
+
+async function visit(page = pageHTML()) {
+  site = await startSite({
+    pages: (request, response) => {
+      requests.push(request.url);
+      response.writeHead(200, { "Content-Type": "text/html" }).end(pageHTML({ token: "token-2", since: "200" }));
+    },
+    greet: (socket) => {
+      for (const name of ["subscribe", "unsubscribe"])
+        socket.on(name, (data, done) => {
+          asked.push([name, data]);
+          done(answer(data));
+        });
+      socket.emit("serverpush:ready", { position: "e-0", live: true });
+    },
+  });
+  show(page, `${site.origin}/room/`);
+  client = new Client({ dataset: { server: "" }, refresher: { jitter: 0 } });
+}
+
+const told = (name) => asked.filter(([event]) => event === name).map(([, data]) => data);
+const subscribed = (count = 1) => until(() => told("subscribe").length === count);
+
+/** Lose the connection, and wait until the page is back. */
+async function reconnect() {
+  const count = site.sockets.length;
+  site.sockets.at(-1).conn.close();
+  await until(() => site.sockets.length === count + 1);
+  await connected();
+}
+
+beforeEach(() => {
+  installFetch();
+  sessionStorage.clear();
+  asked = [];
+  requests = [];
+  answer = ({ channel }) => ({ ok: true, position: "e-5", channel: channel.replace("token of ", "") });
+});
+
+afterEach(async () => {
+  client?.stop();
+  await site?.close();
+  vi.unstubAllGlobals();
+});
+
+test("subscribes from the page's own time, and hands over what comes", async () => {
+  await visit();
+  client.start();
+  const heard = vi.fn();
+  const plain = vi.fn();
+  client.events.on("channel", plain);
+  client.subscribe("token of news", heard);
+  await subscribed();
+  expect(told("subscribe")).toEqual([{ channel: "token of news", since: "100.5" }]);
+  site.sockets[0].emit("channel", { value: 42 }, meta("e-6", "news"));
+  site.sockets[0].emit("channel", { value: 43 }, meta("e-7", "other"));
+  await until(() => plain.mock.calls.length === 2);
+  expect(heard.mock.calls).toEqual([[{ value: 42 }, meta("e-6", "news")]]);
+});
+
+test("several by names of the page's own", async () => {
+  await visit();
+  const heard = vi.fn();
+  client.subscribe({ main: "token of news", side: "token of chat" }, heard);
+  await subscribed(2);
+  site.sockets[0].emit("channel", 1, meta("e-6", "news"));
+  site.sockets[0].emit("channel", 2, meta("e-7", "chat"));
+  await until(() => heard.mock.calls.length === 2);
+});
+
+describe("processors", () => {
+  test.each(["main", "news"])("run by the type of the data, for the channel by its name %s", async (name) => {
+    await visit();
+    const answered = vi.fn();
+    const others = vi.fn();
+    client.subscriptions.process(name, "answer", answered);
+    client.subscriptions.process(name, "question", others);
+    client.subscriptions.process("another", "answer", others);
+    client.subscribe({ main: "token of news" });
+    await subscribed();
+    site.sockets[0].emit("channel", { type: "answer", value: 42 }, meta("e-6", "news"));
+    site.sockets[0].emit("channel", null, meta("e-7", "news"));
+    await until(() => answered.mock.calls.length === 1);
+    expect([answered.mock.calls[0][0].value, others.mock.calls]).toEqual([42, []]);
+  });
+
+  test("one that throws stops no other", async () => {
+    const error = vi.spyOn(console, "error").mockImplementation(() => {});
+    window.reportError = undefined;
+    await visit();
+    const heard = vi.fn();
+    client.subscribe("token of news", () => {
+      throw new Error("broken");
+    });
+    client.subscribe("token of news", heard);
+    await subscribed(2);
+    site.sockets[0].emit("channel", 1, meta("e-6", "news"));
+    await until(() => heard.mock.calls.length === 1);
+    expect(error).toHaveBeenCalledOnce();
+  });
+});
+
+describe("after a reconnect", () => {
+  test("begins where it was, as long as nothing came after the server's answer", async () => {
+    await visit();
+    const heard = vi.fn();
+    client.subscribe("token of news", heard);
+    await subscribed();
+    site.sockets[0].emit("channel", 1, meta("e-3", "news"));
+    await until(() => heard.mock.calls.length === 1);
+    await reconnect();
+    await subscribed(2);
+    expect(told("subscribe")[1].since).toBe("100.5");
+  });
+
+  test("begins at the last safe position that came after it", async () => {
+    await visit();
+    const heard = vi.fn();
+    client.subscribe("token of news", heard);
+    await subscribed();
+    site.sockets[0].emit("channel", 1, meta("e-6", "news"));
+    await until(() => heard.mock.calls.length === 1);
+    await reconnect();
+    await subscribed(2);
+    expect(told("subscribe")[1].since).toBe("e-6");
+    site.sockets[1].emit("channel", 1, meta("e-6", "news"));
+    site.sockets[1].emit("channel", 2, meta("e-7", "news"));
+    await until(() => heard.mock.calls.length === 2);
+    expect(heard.mock.calls.map(([data]) => data)).toEqual([1, 2]);
+  });
+});
+
+test("one that has ended is not told, nor asked for again", async () => {
+  await visit();
+  const heard = vi.fn();
+  const stop = client.subscribe("token of news", heard);
+  await subscribed();
+  stop();
+  stop();
+  await until(() => told("unsubscribe").length === 1);
+  expect(told("unsubscribe")).toEqual([{ channel: "token of news" }]);
+  await reconnect();
+  expect(told("subscribe").length).toBe(1);
+});
+
+test("one of two for the same channel leaves the other its events", async () => {
+  await visit();
+  const heard = vi.fn();
+  client.subscribe("token of news")();
+  const stop = client.subscribe("token of news");
+  client.subscribe("token of news", heard);
+  await subscribed(2);
+  stop();
+  site.sockets[0].emit("channel", 1, meta("e-6", "news"));
+  await until(() => heard.mock.calls.length === 1);
+  expect(told("unsubscribe")).toEqual([]);
+});
+
+test("a page that says nothing of itself connects for its channels alone", async () => {
+  await visit("<body></body>");
+  vi.spyOn(console, "debug").mockImplementation(() => {});
+  expect(client.start()).toBe(false);
+  client.subscribe("token of news");
+  await subscribed();
+  expect(site.auths).toEqual([{}]);
+  expect(told("subscribe")).toEqual([{ channel: "token of news" }]);
+  const refreshed = vi.fn();
+  client.events.on("refresh", refreshed);
+  site.sockets[0].emit("serverpush:refresh", { reason: "gap" });
+  await until(() => refreshed.mock.calls.length === 1);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(requests, "it may be the answer to a form").toEqual([]);
+});
+
+test("as a user, by token", async () => {
+  await visit();
+  client.start();
+  await connected();
+  client.setUser("ada's token");
+  await until(() => site.auths.length === 2);
+  expect(site.auths[1]).toEqual({ page: "token-1", user: "ada's token", since: "e-0" });
+});
+
+describe("what is refused", () => {
+  test("is told in the console", async () => {
+    const error = vi.spyOn(console, "error").mockImplementation(() => {});
+    answer = () => ({ error: "this token was made for another session", code: "session_mismatch" });
+    await visit();
+    client.subscribe("token of news");
+    await until(() => error.mock.calls.length === 1);
+    expect(error.mock.calls[0][0]).toMatch("another session");
+  });
+
+  test("for its age loads the page, whose scripts hold the token", async () => {
+    answer = () => ({ error: "this token is too old", code: "token_expired" });
+    await visit();
+    client.navigate = vi.fn();
+    client.subscribe("token of news");
+    await until(() => client.navigate.mock.calls.length === 1);
+    expect(client.navigate.mock.calls[0][0]).toBe(`${site.origin}/room/`);
+  });
+
+  test.each([undefined, null, "", 7])("%s is no token", async (token) => {
+    await visit();
+    expect(() => client.subscribe(token)).toThrow(/no token/);
+  });
+});
+
+test("a channel whose history is gone refreshes the page, and goes on from there", async () => {
+  await visit();
+  client.subscribe("token of news");
+  await subscribed();
+  site.sockets[0].emit("serverpush:refresh", { reason: "history", channel: "news" });
+  await until(() => site.auths.length === 2);
+  expect(site.auths[1].page).toBe("token-2");
+  await subscribed(2);
+  expect(told("subscribe")[1].since).toBe("200");
+});
+
+test("or from the server's answer, where the refresh is prevented", async () => {
+  await visit();
+  client.events.on("refresh", (data, event) => event.preventDefault());
+  const refreshed = vi.fn();
+  client.events.on("refresh", refreshed);
+  client.subscribe("token of news");
+  await subscribed();
+  site.sockets[0].emit("serverpush:refresh", { reason: "history", channel: "news" });
+  await until(() => refreshed.mock.calls.length === 1);
+  await reconnect();
+  await subscribed(2);
+  expect(told("subscribe")[1].since).toBe("e-5");
+});

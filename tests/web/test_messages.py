@@ -1,0 +1,250 @@
+"""What a project sends: checked where it is called, sent when it is committed."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from datetime import timezone as zone
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy
+
+from serverpush import signals
+from serverpush.client import disconnect, notify, notify_all, push_route, send_update, suppress
+from serverpush.exceptions import InvalidMessage
+from serverpush.messages import MAX_DATA, Message
+from serverpush.protocol import Ending
+from serverpush.web.outbox import outbox
+
+ADA, BOB = User(pk=7, username="ada"), User(pk=8, username="bob")
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    found = []
+    monkeypatch.setattr(outbox, "put", found.append)
+    return found
+
+
+def told(sent):
+    return [(each.topics, each.event, json.loads(each.data)) for each in sent]
+
+
+class TestWhereItGoes:
+    def test_to_users(self, sent):
+        notify({"msg": "Hi"}, users=[ADA, 8, ADA], event="greeting")
+        assert told(sent) == [(("user:7", "user:8"), "greeting", {"msg": "Hi"})]
+
+    def test_to_nobody(self, sent):
+        notify("Hi", users=[])
+        assert sent == []
+
+    def test_to_everybody(self, sent):
+        notify_all({"msg": "Hi all!"})
+        assert told(sent) == [(("all",), "message", {"msg": "Hi all!"})]
+
+    def test_to_a_channel(self, sent):
+        send_update("some_channel_id", {"type": "answer", "value": 42})
+        assert told(sent) == [
+            (("channel:some_channel_id",), "channel", {"type": "answer", "value": 42})
+        ]
+
+    def test_along_a_route(self, sent):
+        push_route("/api/1/", {"title": "Dunes"}, type="custom")
+        body = {"route": "/api/1/", "type": "custom", "body": {"title": "Dunes"}}
+        assert told(sent) == [(("route:/api/1/",), "route", body)]
+
+    def test_the_end_of_connections(self, sent):
+        disconnect(ADA, 8)
+        (ending,) = sent
+        assert isinstance(ending, Ending)
+        assert ending.users == ("7", "8")
+        assert ending.at > 0
+
+
+class TestData:
+    def test_dates_are_in_the_current_time_zone(self, sent):
+        at = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
+        with timezone.override(zone(timedelta(hours=2))):
+            notify_all([at, date(2026, 3, 1)])
+        assert told(sent)[0][2] == ["2026-03-02T01:30:00+02:00", "2026-03-01"]
+
+    def test_what_django_can_write(self, sent):
+        notify_all([Decimal("1.50"), gettext_lazy("yes"), "é", None, 2.5])
+        assert told(sent)[0][2] == ["1.50", "yes", "é", None, 2.5]
+
+    def test_by_a_serializer_of_ones_own(self, sent):
+        notify("x", [ADA], serializer=None)
+        notify_all({"who": ADA}, serializer=lambda user: user.username)
+        assert told(sent)[1][2] == {"who": "ada"}
+
+    def test_what_was_changed_afterwards_is_not_sent(self, sent):
+        data = {"a": 1}
+        notify_all(data)
+        data["a"] = 2
+        assert told(sent)[0][2] == {"a": 1}
+
+    @pytest.mark.parametrize(
+        ("data", "named"),
+        [
+            (object(), "object"),
+            (float("nan"), "Out of range"),
+            ({1: {2, 3}}, "set"),
+            ("\ud800", "half a character"),
+            ("x" * MAX_DATA, str(MAX_DATA)),
+        ],
+    )
+    def test_what_can_not_be_sent_is_named(self, sent, data, named):
+        with pytest.raises(InvalidMessage, match="data") as caught:
+            notify_all(data)
+        assert named in str(caught.value)
+        assert sent == []
+
+    def test_a_circle(self, sent):
+        data = []
+        data.append(data)
+        with pytest.raises(ValueError, match="JSON"):
+            notify_all(data)
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: notify(1, [AnonymousUser()]), "AnonymousUser"),
+        (lambda: notify(1, [User(username="new")]), "new"),
+        (lambda: notify(1, [None]), "None"),
+        (lambda: notify(1, [True]), "True"),
+        (lambda: disconnect(User()), "saved"),
+        (lambda: send_update("", 1), "1 to 200"),
+        (lambda: send_update("x" * 201, 1), "201"),
+        (lambda: send_update("a\x00b", 1), "control"),
+        (lambda: send_update(7, 1), "7"),
+        (lambda: push_route("", 1), "1 to 2000"),
+        (lambda: push_route("/x/", 1, type=5), "5"),
+        (lambda: notify_all(1, event="two words"), "two words"),
+        (lambda: notify_all(1, event="connect"), "connect"),
+    ],
+)
+def test_who_and_what_there_is_not_is_named(sent, call, named):
+    with pytest.raises(InvalidMessage, match=named):
+        call()
+    assert sent == []
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTransactions:
+    def test_it_waits_for_the_commit(self, sent):
+        with transaction.atomic():
+            notify_all(1)
+            disconnect(ADA)
+            assert sent == []
+        assert len(sent) == 2
+
+    def test_not_after_a_rollback(self, sent):
+        with transaction.atomic():
+            send_update("news", 1)
+            transaction.set_rollback(True)
+        assert sent == []
+
+
+def test_nothing_is_sent_where_nothing_is_reported(sent):
+    # Such as in a rendering, which is to read only, and comes again.
+    with suppress():
+        notify_all(1)
+        send_update("news", 1)
+        disconnect(ADA)
+    assert sent == []
+
+
+class TestSignals:
+    @pytest.fixture
+    def heard(self):
+        heard = []
+        receivers = []
+        for name in ("pre_send_update", "post_send_update"):
+            signal = getattr(signals, name)
+
+            def receive(sender, channel_id, data, name=name, **kwargs):
+                heard.append((name, channel_id, data))
+
+            signal.connect(receive, weak=False)
+            receivers.append((signal, receive))
+        yield heard
+        for signal, receive in receivers:
+            signal.disconnect(receive)
+
+    def test_before_and_after(self, sent, heard):
+        send_update("news", 1)
+        assert heard == [("pre_send_update", "news", 1), ("post_send_update", "news", 1)]
+
+    def test_not_for_one_that_can_not_be_sent(self, sent, heard):
+        with pytest.raises(InvalidMessage):
+            send_update("x" * 201, 1)
+        assert heard == []
+
+    def test_a_receiver_before_it_that_raises_is_heard_where_it_was_called(self, sent, heard):
+        def refuse(**kwargs):
+            raise RuntimeError("not today")
+
+        signals.pre_send_update.connect(refuse)
+        try:
+            with pytest.raises(RuntimeError, match="not today"):
+                send_update("news", 1)
+        finally:
+            signals.pre_send_update.disconnect(refuse)
+        assert sent == []
+
+    def test_one_after_it_does_not_fail_the_sender(self, sent, heard, caplog):
+        def fail(**kwargs):
+            raise RuntimeError("too late")
+
+        signals.post_send_update.connect(fail)
+        try:
+            send_update("news", 1)
+        finally:
+            signals.post_send_update.disconnect(fail)
+        assert len(sent) == 1
+        assert "too late" in caplog.text
+
+
+def test_messages_and_changes_go_out_in_one_batch_in_their_order(notifier):
+    from serverpush.protocol import Change
+    from serverpush.web.outbox import Outbox
+
+    notifier.released.clear()
+    box = Outbox()
+    box.put(Change("shop.book", 1))
+    notifier.next_batch()
+    for number in range(3):
+        box.put(Message(("all",), "message", str(number), 1.5))
+        box.put(Change("shop.book", number))
+    notifier.released.set()
+    batch = notifier.next_batch()
+    assert batch["path"] == "/notify"
+    assert [each["pk"] for each in batch["changes"]] == [0, 1, 2]
+    assert batch["messages"] == [
+        {"to": "all", "event": "message", "data": number, "at": 1.5} for number in range(3)
+    ]
+    assert box.flush(5)
+
+
+def test_a_message_that_was_dropped_is_a_gap(notifier, monkeypatch):
+    from serverpush.web import waiting
+    from serverpush.web.outbox import Outbox
+
+    monkeypatch.setattr(waiting, "MAX_SIZE", 15)
+    notifier.released.clear()
+    box = Outbox()
+    box.put(Message(("all",), "message", '"x"'))
+    notifier.next_batch()
+    for number in range(3):
+        box.put(Message(("all",), "message", f'"{"y" * 8}{number}"'))
+    notifier.released.set()
+    batch = notifier.next_batch()
+    assert [each["data"][-1] for each in batch["messages"]] == ["1", "2"]
+    assert "waited" in batch["gap"]
+    assert box.flush(5)
