@@ -25,6 +25,7 @@ DEFAULTS = {
     "MAX_CONNECTIONS": 10000,
     "SEND_BUFFER": 1048576,
     "STATE_FILE": None,
+    "CHANNELS": (),
     "BACKEND": "memory",
 }
 
@@ -137,3 +138,32 @@ class TestStateFile:
         assert conf.state_file(8013) == one != conf.state_file(8014)
         settings.SECRET_KEY = "another"
         assert conf.state_file(8013) != one
+
+
+class TestChannels:
+    CHOSEN = {"news-*": {"history": 100, "seconds": 600}, "*": {"history": 5}}
+
+    def test_the_first_pattern_that_fits(self, settings):
+        settings.SERVERPUSH_CHANNELS = self.CHOSEN
+        assert conf.channel("news-7") == conf.Channel(history=100, seconds=600)
+        assert conf.channel("chat") == conf.Channel(history=5, seconds=300)
+
+    def test_without_any(self):
+        assert conf.channel("chat") == conf.Channel(history=10000, seconds=300)
+
+    @pytest.mark.parametrize(
+        ("value", "named"),
+        [
+            ([], "a dict such as"),
+            ({"": {}}, "a dict such as"),
+            ({"news": 100}, "a dict such as"),
+            ({"news": {"history": -1}}, "for 'history' of 'news' a whole number, 0 or more"),
+            ({"news": {"seconds": 0}}, "for 'seconds' of 'news' a number of seconds above 0"),
+            ({"news": {"secs": 1}}, "for 'secs' of 'news' one of history, seconds"),
+        ],
+    )
+    def test_a_wrong_one_is_named(self, settings, value, named):
+        settings.SERVERPUSH_CHANNELS = value
+        with pytest.raises(ImproperlyConfigured) as caught:
+            conf.config()
+        assert named in str(caught.value)
