@@ -85,10 +85,12 @@ class Owed:
     def fold(self, other: Owed, *, same_instance: bool) -> None:
         """Take another change in: the client will be told of both at once."""
         if not same_instance:
-            self.before, self.doubt, self.pk = other.before, other.doubt, other.pk
+            self.before, self.pk = other.before, other.pk
         elif other.step.floor < self.step.floor:
             # A replayed change comes after a live one: it knows what the client had.
-            self.before, self.doubt = other.before, other.doubt
+            self.before = other.before
+        # Either may have come while the page was rendered, and be what it shows.
+        self.doubt = self.doubt or other.doubt
         lower = other.step.floor < self.step.floor
         if not same_instance or other.step.position >= self.step.position:
             self.after = other.after

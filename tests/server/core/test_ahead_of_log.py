@@ -126,3 +126,20 @@ def test_one_that_is_reported_long_after(condition):
     world.report(8, "changed", committed)
     world.work()
     assert world.events("ada") == [("removed", 8, {"pk": 8})]
+
+
+def test_a_change_from_while_the_page_was_rendered_folds_into_one_from_after_it(condition):
+    # Two processes of the site: the one that changed the row first reports it last.
+    world = World({8: dict(BOOK)})
+    page = world.page(condition)
+    world.rows[8] = {**BOOK, "shelf": "b"}
+    page = replace(
+        page, recorded=world.clock, dependencies=(replace(page.dependencies[0], keys=()),)
+    )
+    committed = world.clock
+    world.tick()
+    world.save(8, title="changed once more")
+    world.connect("ada", page)
+    world.report(8, "changed", committed)
+    world.work()
+    assert world.events("ada") == [("removed", 8, {"pk": 8})]
