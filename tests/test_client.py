@@ -10,7 +10,16 @@ from serverpush.tokens import notifier_key
 
 
 def test_what_a_project_imports():
-    assert set(client.__all__) == {"context_processor", "ping_notifier", "suppress"}
+    assert set(client.__all__) == {
+        "context_processor",
+        "disconnect",
+        "notify",
+        "notify_all",
+        "ping_notifier",
+        "push_route",
+        "send_update",
+        "suppress",
+    }
 
 
 def test_the_context_has_the_requests_time(rf):

@@ -146,7 +146,8 @@ def token_rows(known):
     yield {"page": signed(token, SECRET_KEY="another")}, cookie, "bad_token"
     for use in ("user", "channel", ""):
         yield {"page": tokens._sign(use, tokens.verify_page(token).to_json())}, cookie, "bad_token"
-    yield {}, cookie, "bad_token"
+    for wrong in ("", "nonsense", 5, None, token, signed(token, SERVERPUSH_SALT="another")):
+        yield {"user": wrong}, cookie, "bad_token"
     oldest = config().token_max_age
     yield {"page": signed_ago(token, oldest + 60)}, cookie, "token_expired"
     yield {"page": signed_ago(token, 10 * oldest)}, cookie, "token_expired"

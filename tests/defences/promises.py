@@ -114,7 +114,15 @@ PROMISES = [
         "a row goes while the page is rendered that shows it, and is not listed any more",
         "a change from that time is in doubt, and is told",
         promises.have_no_doubt,
-        "test_dispatch.py::test_a_row_deleted_while_its_page_was_rendered_is_removed",
+        "test_ahead_of_log.py"
+        "::test_a_change_from_while_the_page_was_rendered_folds_into_one_from_after_it[where]",
+    ),
+    _core(
+        "a page's list holds a change that is reported later, and others share the list",
+        "a change from before the list is told to all who do",
+        promises.take_lists_for_true,
+        "test_ahead_of_log.py::test_a_page_shares_the_list_of_one_that_is_newer[where-with]",
+        "test_ahead_of_log.py::test_a_page_comes_late_to_the_list_of_one_that_is_newer[asking]",
     ),
     # Nothing uncommitted, and nothing twice
     _web(

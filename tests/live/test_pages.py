@@ -137,7 +137,6 @@ def test_a_user_sees_their_own_page(live, connect):
 @pytest.mark.parametrize(
     ("auth", "code"),
     [
-        ({}, "bad_token"),
         ({"page": "nonsense"}, "bad_token"),
         ({"page": 5}, "bad_token"),
         ({"page": "x" * 10000}, "bad_token"),

@@ -233,7 +233,7 @@ def test_auth_has_to_be_an_object(server, auth):
     answer = ws.packet()
     assert answer.startswith("44")
     assert json.loads(answer[2:])["data"]["code"] == "bad_token"
-    ((_, _, code),) = server.handlers.calls
+    ((_, _, code),) = server.handlers.wait("refused")
     assert code == "bad_token"
 
 
