@@ -39,13 +39,16 @@ NAMES = {"page", "url", "user"}
 class Admission:
     """A client that was let in; ``since`` is a position, or seconds since the epoch.
 
-    ``is_named`` is False where it has yet to say what it is here for.
+    ``made`` is when the page was rendered, or its user's token made, whichever was
+    earlier, in seconds since the epoch. ``is_named`` is False where it has yet to say
+    what it is here for.
     """
 
     page: Page
     visitor: Visitor
     visit: Visit
     since: Position | float
+    made: float
     is_named: bool = True
 
 
@@ -94,7 +97,8 @@ class Admissions:
         visit = self._visit(page, visitor, user, made)
         if since is None:
             since = page.time if "page" in auth else head
-        return Admission(page, visitor, visit, since, is_named=bool(auth.keys() & NAMES))
+        made = min(page.time, made)
+        return Admission(page, visitor, visit, since, made, is_named=bool(auth.keys() & NAMES))
 
     def _visit(self, page: Page, visitor: Visitor, user: str, made: float) -> Visit:
         """On whose behalf this is; raises ``Refused`` where the page is for another.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,12 +18,12 @@ from serverpush.exceptions import CannotStart, RendererFailed
 from serverpush.jobs import AccessResult, IdentifyResult, Job, ResolveResult, Result
 from serverpush.messages import Message, Topic
 from serverpush.protocol import Change, Ending, Gap, ModelInfo, Position
-from serverpush.server import origins, state
-from serverpush.server.admission import Admission, Admissions, peer
+from serverpush.server import state
+from serverpush.server.admission import Admissions
 from serverpush.server.channels import Channels
 from serverpush.server.clock import Clock
-from serverpush.server.core.access import Access, Look, Visit
-from serverpush.server.core.actions import Refresh
+from serverpush.server.connections import Connections
+from serverpush.server.core.access import Access, Look
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
 from serverpush.server.core.messaging import Messaging
@@ -33,7 +33,7 @@ from serverpush.server.emitter import Emitter
 from serverpush.server.notifier import Notifier
 from serverpush.server.renderers import Pool
 from serverpush.server.telemetry import Telemetry
-from serverpush.server.transport import Client, Handshake, Limits, Refused, Transport, loop
+from serverpush.server.transport import Limits, Transport, loop
 from serverpush.server.words import Words
 
 logger = logging.getLogger("serverpush.server")
@@ -42,8 +42,6 @@ Entry = TypeVar("Entry")
 
 NOTIFIER_CONNECTIONS = 1000
 TICK_SECONDS = 1.0
-# In which a client without a page or a user has to subscribe to something.
-SUBSCRIBE_SECONDS = 10.0
 # For which one body of changes may keep everybody else waiting.
 TURN_SECONDS = 0.005
 # What a clock may be set back by without a word.
@@ -88,8 +86,6 @@ class PushServer:
         self._waker = loop.Waker()
         self._clock = Clock()
         self._is_fed = self._is_ticking = True
-        # Who waits for a look before being let in.
-        self._looks: dict[Visit, loop.Event] = {}
 
     def stop(self) -> None:
         """End ``run``, from any thread or signal handler."""
@@ -174,12 +170,12 @@ class PushServer:
         )
         self.transport = Transport(
             limits=Limits(send_buffer=config.send_buffer, max_connections=config.max_connections),
-            origin_allowed=self._origin_allowed,
-            on_connect=self._connect,
-            on_joined=self._joined,
-            on_event=self._event,
-            on_disconnect=self._disconnected,
-            on_refused=self._refused,
+            origin_allowed=lambda environ: self._connections.origin_allowed(environ),
+            on_connect=lambda client, auth: self._connections.connect(client, auth),
+            on_joined=lambda client: self._connections.joined(client),
+            on_event=lambda client, name, args: self._connections.event(client, name, args),
+            on_disconnect=lambda client, reason: self._connections.disconnected(client, reason),
+            on_refused=lambda client, code: self._connections.refused(client, code),
             logger=logger,
         )
         self._emitter = Emitter(
@@ -187,15 +183,31 @@ class PushServer:
             self.telemetry,
             self._clock,
             send_buffer=config.send_buffer,
-            forget=self._forget,
+            forget=lambda id: self._connections.forget(id),
         )
-        self._channels = Channels(
-            self.messaging,
-            do=self._emitter.do,
-            visit=self.access.visit,
-            position=self._position,
-            head=lambda: self.log.head,
-            bind=self.access.bind,
+        self._connections = Connections(
+            admissions=Admissions(
+                self.pool.resolve,
+                self.access.refuses,
+                lambda: self.log.head,
+                report=self.telemetry.failed,
+            ),
+            access=self.access,
+            dispatch=self.dispatch,
+            messaging=self.messaging,
+            channels=Channels(
+                self.messaging,
+                do=self._emitter.do,
+                visit=self.access.visit,
+                position=lambda since: self._connections.position(since),
+                head=lambda: self.log.head,
+                bind=self.access.bind,
+            ),
+            emitter=self._emitter,
+            telemetry=self.telemetry,
+            clock=self._clock,
+            wake=self.pool.wake,
+            timeout=config.render_timeout,
         )
         self.notifier = Notifier(
             keys=tokens.notifier_keys(),
@@ -205,12 +217,6 @@ class PushServer:
             end=self._end,
             health=self._health,
             telemetry=self.telemetry,
-        )
-        self._admissions = Admissions(
-            self.pool.resolve,
-            self.access.refuses,
-            lambda: self.log.head,
-            report=self.telemetry.failed,
         )
         self._watch()
 
@@ -223,105 +229,6 @@ class PushServer:
         watch("matchings_waiting", "Instances to be matched", lambda: self.dispatch.matchings)
         watch("renderings_waiting", "Renderings to be made", lambda: self.dispatch.renderings)
         watch("resolvings_waiting", "URLs to be resolved", lambda: self.pool.resolving)
-
-    # Connections
-
-    def _origin_allowed(self, environ: dict[str, Any]) -> bool:
-        allowed = origins.is_allowed(environ)
-        if not allowed:
-            self.telemetry.refused("origin_refused", peer(Handshake(environ)))
-        return allowed
-
-    def _connect(self, client: Client, auth: dict[str, Any] | None) -> None:
-        admission = self._admissions.admit(client, auth or {})
-        if self.access.doubts(admission.visit, admission.page.time):
-            self._look(admission)
-        client.data = admission
-
-    def _look(self, admission: Admission) -> None:
-        """Wait until somebody has looked whether there is still access; raises ``Refused``."""
-        visit, rendered = admission.visit, admission.page.time
-        looked = self._looks.setdefault(visit, loop.Event())
-        self.access.want(visit)
-        self.pool.wake()
-        looked.wait(self.config.render_timeout)
-        if self.access.refuses(visit, rendered):
-            raise Refused("session_mismatch", "access to this page has ended")
-        if self.access.doubts(visit, rendered):
-            # Unlike the other, no answer for good: the browser tries again.
-            raise Refused("server_error", "nobody could look whether there is access")
-
-    def _looked(self, visits: Iterable[Visit]) -> None:
-        for visit in visits:
-            looked = self._looks.pop(visit, None)
-            if looked is not None:
-                looked.set()
-
-    def _refused(self, client: Client, code: str) -> None:
-        self.telemetry.refused(code, peer(client.handshake))
-
-    def _joined(self, client: Client) -> None:
-        admission: Admission = client.data
-        # Only the core keeps the page from here on.
-        client.data = None
-        page, visit = admission.page, admission.visit
-        # What ended it may have come between its admission and now.
-        if self.access.refuses(visit, page.time):
-            self._emitter.close([client])
-            return
-        self.access.add(client.id, visit, page.time)
-        self.telemetry.connected(client.id, page.path, page.user, peer(client.handshake))
-        since = self._since(admission)
-        if page.dependencies and visit.is_bound and not self.access.remembers(page.time):
-            # Access may have ended before this server's life. The page is told to
-            # refresh, as it is older than all topics, and not followed.
-            page = page.with_dependencies((), page.time, page.recorded)
-            since = self.dispatch.at(page.time)
-        live, actions = self.dispatch.connect(
-            client.id,
-            page,
-            admission.visitor,
-            since,
-            returns=isinstance(admission.since, Position),
-        )
-        told = self.messaging.connect(
-            client.id, since, user=visit.user, key=visit.key, session=visit.session
-        )
-        self._emitter.ready([client], self.log.head, live=live and not told)
-        self._emitter.do(actions)
-        # To be told once is enough.
-        self._emitter.do(each for each in told if not (actions and isinstance(each, Refresh)))
-        self.pool.wake()
-        if not admission.is_named:
-            loop.spawn_after(SUBSCRIBE_SECONDS, self._look_for_subscription, client)
-
-    def _look_for_subscription(self, client: Client) -> None:
-        if not self.messaging.is_subscribed(client.id):
-            self.transport.close(client)
-
-    def _since(self, admission: Admission) -> Position:
-        since = admission.since
-        return since if isinstance(since, Position) else self._position(since)
-
-    def _position(self, since: float) -> Position:
-        """Where the log stood at a time by the site's clock, in seconds since the epoch."""
-        now = self._clock()
-        if self.dispatch.is_to_come(since, now):
-            self.telemetry.page_from_the_future(since - now)
-            return self.dispatch.at(0)
-        return self.dispatch.at(since)
-
-    def _event(self, client: Client, name: str, arguments: list[Any]) -> Any:
-        return self._channels.answer(client, name, arguments)
-
-    def _disconnected(self, client: Client, reason: str) -> None:
-        self._forget(client.id)
-        self.telemetry.closed(client.id, reason)
-
-    def _forget(self, id: str) -> None:
-        self.messaging.disconnect(id)
-        self.dispatch.disconnect(id)
-        self.access.discard(id)
 
     def _end(self, ending: Ending) -> None:
         self._emitter.do(self.access.end(ending, self._clock()))
@@ -416,7 +323,7 @@ class PushServer:
         try:
             if isinstance(result, AccessResult):
                 self._emitter.do(self.access.answer(ticket, result, self._clock()))
-                self._looked(ticket.visits)
+                self._connections.looked(ticket.visits)
             elif isinstance(result, IdentifyResult):
                 self._emitter.do(self.messaging.answer(ticket, result, self._clock()))
             elif not isinstance(result, ResolveResult):
@@ -429,7 +336,7 @@ class PushServer:
         try:
             if isinstance(ticket, Look):
                 self._emitter.do(self.access.failed(ticket, reason, self._clock()))
-                self._looked(ticket.visits)
+                self._connections.looked(ticket.visits)
             elif isinstance(ticket, Asked):
                 self._emitter.do(self.messaging.failed(ticket, reason, self._clock()))
             else:

@@ -72,6 +72,10 @@ class Emitter:
             self._forget(client.id)
             self._transport.close_after(client, frame)
 
+    def drop(self, client: Client) -> None:
+        """Close a connection without a word."""
+        self._transport.close(client)
+
     def _refresh(
         self, connections: tuple[str, ...], reason: str, place: Mapping[str, str] | None = None
     ) -> None:

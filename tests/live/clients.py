@@ -27,9 +27,11 @@ class Client:
     def __init__(self, url: str, auth: dict[str, Any], **options: Any) -> None:
         self.events: queue.SimpleQueue[tuple[str, tuple[Any, ...]]] = queue.SimpleQueue()
         self.refused: Any = None
-        # Handlers in one thread, or the order of events would be lost here.
+        # Packets and handlers in one thread, or the order of events would be lost here.
         self._socketio = socketio.Client(reconnection=False, handle_sigint=False)
+        self._start = self._socketio.eio.start_background_task
         self._socketio.start_background_task = self._inline
+        self._socketio.eio.start_background_task = self._inline
         self._socketio.on("*", lambda name, *arguments: self.events.put((name, arguments)))
         self._socketio.on("connect_error", self._note)
         headers = options.pop("headers", {})
@@ -43,9 +45,9 @@ class Client:
         )
 
     def _inline(self, target: Any, *arguments: Any, **options: Any) -> Any:
-        if getattr(target, "__name__", "") == "_handle_event_internal":
+        if getattr(target, "__name__", "") in ("_handle_event_internal", "_handle_eio_message"):
             return target(*arguments, **options)
-        return self._socketio.eio.start_background_task(target, *arguments, **options)
+        return self._start(target, *arguments, **options)
 
     def _note(self, data: Any) -> None:
         self.refused = data

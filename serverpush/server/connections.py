@@ -1,0 +1,159 @@
+"""Connections: clients let in, told what they missed, and let go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from serverpush.protocol import Position
+from serverpush.server import origins
+from serverpush.server.admission import Admission, Admissions, peer
+from serverpush.server.channels import Channels
+from serverpush.server.clock import Clock
+from serverpush.server.core.access import Access, Visit
+from serverpush.server.core.actions import Refresh
+from serverpush.server.core.dispatch import Dispatch
+from serverpush.server.core.messaging import Messaging
+from serverpush.server.emitter import Emitter
+from serverpush.server.telemetry import Telemetry
+from serverpush.server.transport import Client, Handshake, Refused, loop
+
+# In which a client without a page or a user has to subscribe to something.
+SUBSCRIBE_SECONDS = 10.0
+
+
+class Connections:
+    """What the transport calls.
+
+    Arguments:
+        wake: lets idle renderers look for work.
+        timeout: seconds that a client waits for a look at its access.
+    """
+
+    def __init__(
+        self,
+        *,
+        admissions: Admissions,
+        access: Access,
+        dispatch: Dispatch,
+        messaging: Messaging,
+        channels: Channels,
+        emitter: Emitter,
+        telemetry: Telemetry,
+        clock: Clock,
+        wake: Callable[[], None],
+        timeout: float,
+    ) -> None:
+        self._admissions = admissions
+        self._access = access
+        self._dispatch = dispatch
+        self._messaging = messaging
+        self._channels = channels
+        self._emitter = emitter
+        self._telemetry = telemetry
+        self._clock = clock
+        self._wake = wake
+        self._timeout = timeout
+        # Who waits for a look before being let in.
+        self._looks: dict[Visit, loop.Event] = {}
+
+    def origin_allowed(self, environ: dict[str, Any]) -> bool:
+        allowed = origins.is_allowed(environ)
+        if not allowed:
+            self._telemetry.refused("origin_refused", peer(Handshake(environ)))
+        return allowed
+
+    def connect(self, client: Client, auth: dict[str, Any] | None) -> None:
+        """Admit a client; raises ``Refused``."""
+        admission = self._admissions.admit(client, auth or {})
+        if self._access.doubts(admission.visit, admission.made):
+            self._look(admission)
+        client.data = admission
+
+    def refused(self, client: Client, code: str) -> None:
+        self._telemetry.refused(code, peer(client.handshake))
+
+    def joined(self, client: Client) -> None:
+        """Register a client that was admitted, and bring it up to date."""
+        admission: Admission = client.data
+        # Only the core keeps the page from here on.
+        client.data = None
+        page, visit = admission.page, admission.visit
+        # What ended it may have come between its admission and now.
+        if self._access.refuses(visit, admission.made):
+            self._emitter.close([client])
+            return
+        self._access.add(client.id, visit, admission.made)
+        self._telemetry.connected(client.id, page.path, page.user, peer(client.handshake))
+        since = self._since(admission)
+        if page.dependencies and visit.is_bound and not self._access.remembers(page.time):
+            # Access may have ended before this server's life. The page is told to
+            # refresh, as it is older than all topics, and not followed.
+            page = page.with_dependencies((), page.time, page.recorded)
+            since = self._dispatch.at(page.time)
+        live, actions = self._dispatch.connect(
+            client.id,
+            page,
+            admission.visitor,
+            since,
+            returns=isinstance(admission.since, Position),
+        )
+        told = self._messaging.connect(
+            client.id, since, user=visit.user, key=visit.key, session=visit.session
+        )
+        self._emitter.ready([client], self._dispatch.log.head, live=live and not told)
+        self._emitter.do(actions)
+        # To be told once is enough.
+        self._emitter.do(each for each in told if not (actions and isinstance(each, Refresh)))
+        self._wake()
+        if not admission.is_named:
+            loop.spawn_after(SUBSCRIBE_SECONDS, self._look_for_subscription, client)
+
+    def event(self, client: Client, name: str, arguments: list[Any]) -> Any:
+        return self._channels.answer(client, name, arguments)
+
+    def disconnected(self, client: Client, reason: str) -> None:
+        self.forget(client.id)
+        self._telemetry.closed(client.id, reason)
+
+    def forget(self, id: str) -> None:
+        """Keep nothing of a connection any more."""
+        self._messaging.disconnect(id)
+        self._dispatch.disconnect(id)
+        self._access.discard(id)
+
+    def looked(self, visits: Iterable[Visit]) -> None:
+        """Let those go on who waited for a look at these visits."""
+        for visit in visits:
+            looked = self._looks.pop(visit, None)
+            if looked is not None:
+                looked.set()
+
+    def position(self, since: float) -> Position:
+        """Where the log stood at a time by the site's clock, in seconds since the epoch."""
+        now = self._clock()
+        if self._dispatch.is_to_come(since, now):
+            self._telemetry.page_from_the_future(since - now)
+            return self._dispatch.at(0)
+        return self._dispatch.at(since)
+
+    def _since(self, admission: Admission) -> Position:
+        since = admission.since
+        return since if isinstance(since, Position) else self.position(since)
+
+    def _look(self, admission: Admission) -> None:
+        """Wait until somebody has looked whether there is still access; raises ``Refused``."""
+        visit = admission.visit
+        looked = self._looks.setdefault(visit, loop.Event())
+        self._access.want(visit)
+        self._wake()
+        looked.wait(self._timeout)
+        if self._access.refuses(visit, admission.made):
+            raise Refused("session_mismatch", "access to this page has ended")
+        if self._access.doubts(visit, admission.made):
+            # Unlike the other, no answer for good: the browser tries again.
+            raise Refused("server_error", "nobody could look whether there is access")
+
+    def _look_for_subscription(self, client: Client) -> None:
+        if not client.closed and not self._messaging.is_subscribed(client.id):
+            self._emitter.drop(client)
