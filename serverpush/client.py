@@ -8,6 +8,7 @@ from serverpush.reporting import suppress
 from serverpush.web.changes import ping_notifier
 from serverpush.web.messages import disconnect, notify, notify_all, push_route, send_update
 from serverpush.web.pages import generated_timestamp
+from serverpush.web.presence import presence
 
 __all__ = [
     "context_processor",
@@ -15,6 +16,7 @@ __all__ = [
     "notify",
     "notify_all",
     "ping_notifier",
+    "presence",
     "push_route",
     "send_update",
     "suppress",

@@ -83,7 +83,7 @@ def _backend(value: Any) -> str | None:
 
 
 def _channels(value: Any) -> str | None:
-    valid = "a dict such as {'news-*': {'history': 100, 'seconds': 600}}"
+    valid = "a dict such as {'news-*': {'history': 100, 'seconds': 600, 'presence': True}}"
     if value == ():
         return None
     if not isinstance(value, Mapping):
@@ -102,7 +102,12 @@ def _count(value: Any) -> str | None:
     return None if type(value) is int and value >= 0 else "a whole number, 0 or more"
 
 
-_CHANNEL: dict[str, Validator] = {"history": _count, "seconds": _seconds}
+def _dotted(value: Any) -> str | None:
+    valid = value is None or (isinstance(value, str) and "." in value.strip("."))
+    return None if valid else "None or the dotted path of a function"
+
+
+_CHANNEL: dict[str, Validator] = {"history": _count, "seconds": _seconds, "presence": _flag}
 
 
 def _setting(default: Any, meaning: str, validator: Validator) -> Any:
@@ -166,24 +171,35 @@ class Config:
     channels: Mapping[str, Mapping[str, Any]] | tuple[()] = _setting(
         (),
         "how much of which channels is kept, by patterns of their ids, the first that fits: "
-        "history (messages) and seconds",
+        "history (messages), seconds, and presence (tell who is there)",
         _channels,
+    )
+    channel_permission: str | None = _setting(
+        None,
+        "dotted path of a function (request, channel_id) that says who may subscribe to a channel "
+        "without a token",
+        _dotted,
     )
     backend: str = _setting("memory", "the log: this process's memory", _backend)
 
 
 @dataclasses.dataclass(frozen=True)
 class Channel:
-    """What is kept of a channel: so many messages, for so many seconds."""
+    """What is kept of a channel: so many messages, for so many seconds; is it told who is there?"""
 
     history: int
     seconds: float
+    presence: bool
 
 
 def channel(id: str) -> Channel:
     """The settings of the channel with this id."""
     found = config()
-    default: dict[str, Any] = {"history": found.history_size, "seconds": found.history_seconds}
+    default: dict[str, Any] = {
+        "history": found.history_size,
+        "seconds": found.history_seconds,
+        "presence": False,
+    }
     for pattern, chosen in dict(found.channels).items():
         if fnmatchcase(id, pattern):
             return Channel(**{**default, **chosen})

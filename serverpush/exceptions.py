@@ -158,6 +158,21 @@ class InvalidMessage(ServerPushError, ValueError):
     """A message that can't be sent; the text says what of it, and what would be valid."""
 
 
+class PushServerAway(ServerPushError):
+    """The push server was asked, and did not answer.
+
+    Arguments:
+        reason: what happened instead.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the push server can't be asked: {self.reason}"
+
+
 class BadMessage(ServerPushError):
     """Something that came over a socket is not of the protocol's shape."""
 

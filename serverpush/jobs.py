@@ -275,8 +275,74 @@ class IdentifyResult:
         return cls(tuple(value["users"]), value["error"])
 
 
-Job = MatchJob | RenderJob | ResolveJob | AccessJob | IdentifyJob
-Result = MatchResult | RenderResult | ResolveResult | AccessResult | IdentifyResult
+@dataclass(frozen=True, slots=True)
+class SubscribeJob:
+    """Ask the project about a page's subscription to a channel, or tell it.
+
+    ``user`` is whose page it is, as far as that is known, where the visitor's cookie
+    does not say it (any more). ``asks``: may it subscribe without a token?
+    ``signal`` is which of the signals is sent: ``subscribe``, ``unsubscribe`` or "".
+    """
+
+    channel: str
+    page: Page
+    visitor: Visitor
+    user: str = ""
+    asks: bool = False
+    signal: Literal["", "subscribe", "unsubscribe"] = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "job": "subscribe",
+            "channel": self.channel,
+            "page": self.page.with_dependencies((), self.page.time, self.page.recorded).to_json(),
+            "visitor": self.visitor.to_json(),
+            "user": self.user,
+            "asks": self.asks,
+            "signal": self.signal,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> SubscribeJob:
+        return cls(
+            value["channel"],
+            Page.from_json(value["page"]),
+            Visitor.from_json(value["visitor"]),
+            value["user"],
+            value["asks"],
+            value["signal"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribeResult:
+    """Whether the page may subscribe, and whose it is: the user's key as text, and name.
+
+    ``error``: the project's own code raised, or could not be asked.
+    """
+
+    allowed: bool
+    user: str = ""
+    name: str = ""
+    error: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "allowed": self.allowed,
+            "user": self.user,
+            "name": self.name,
+            "error": self.error,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> SubscribeResult:
+        return cls(value["allowed"], value["user"], value["name"], value["error"])
+
+
+Job = MatchJob | RenderJob | ResolveJob | AccessJob | IdentifyJob | SubscribeJob
+Result = (
+    MatchResult | RenderResult | ResolveResult | AccessResult | IdentifyResult | SubscribeResult
+)
 
 _KINDS: dict[str, type[Job]] = {
     "match": MatchJob,
@@ -284,6 +350,7 @@ _KINDS: dict[str, type[Job]] = {
     "resolve": ResolveJob,
     "access": AccessJob,
     "identify": IdentifyJob,
+    "subscribe": SubscribeJob,
 }
 
 

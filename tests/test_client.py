@@ -16,6 +16,7 @@ def test_what_a_project_imports():
         "notify",
         "notify_all",
         "ping_notifier",
+        "presence",
         "push_route",
         "send_update",
         "suppress",

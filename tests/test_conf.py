@@ -26,6 +26,7 @@ DEFAULTS = {
     "SEND_BUFFER": 1048576,
     "STATE_FILE": None,
     "CHANNELS": (),
+    "CHANNEL_PERMISSION": None,
     "BACKEND": "memory",
 }
 
@@ -145,11 +146,11 @@ class TestChannels:
 
     def test_the_first_pattern_that_fits(self, settings):
         settings.SERVERPUSH_CHANNELS = self.CHOSEN
-        assert conf.channel("news-7") == conf.Channel(history=100, seconds=600)
-        assert conf.channel("chat") == conf.Channel(history=5, seconds=300)
+        assert conf.channel("news-7") == conf.Channel(history=100, seconds=600, presence=False)
+        assert conf.channel("chat") == conf.Channel(history=5, seconds=300, presence=False)
 
     def test_without_any(self):
-        assert conf.channel("chat") == conf.Channel(history=10000, seconds=300)
+        assert conf.channel("chat") == conf.Channel(history=10000, seconds=300, presence=False)
 
     @pytest.mark.parametrize(
         ("value", "named"),
@@ -159,7 +160,7 @@ class TestChannels:
             ({"news": 100}, "a dict such as"),
             ({"news": {"history": -1}}, "for 'history' of 'news' a whole number, 0 or more"),
             ({"news": {"seconds": 0}}, "for 'seconds' of 'news' a number of seconds above 0"),
-            ({"news": {"secs": 1}}, "for 'secs' of 'news' one of history, seconds"),
+            ({"news": {"secs": 1}}, "for 'secs' of 'news' one of history, seconds, presence"),
         ],
     )
     def test_a_wrong_one_is_named(self, settings, value, named):

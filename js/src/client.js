@@ -11,6 +11,12 @@ const REFUSED_TOKEN = ["token_expired", "session_mismatch", "bad_token"];
 // A page that says nothing of itself may subscribe to channels all the same.
 const NO_PAGE = { server: null };
 
+function randomName() {
+  // randomUUID is there on HTTPS and localhost only.
+  const numbers = window.crypto.getRandomValues(new Uint32Array(4));
+  return [...numbers].map((each) => each.toString(36)).join("");
+}
+
 /** Keeps one page live: reads its record, connects, applies events, refreshes. */
 export class Client {
   state = "offline";
@@ -26,6 +32,8 @@ export class Client {
   // A refresh that the page was told of and has not had: stopping does not end it.
   #owed = false;
   #user = undefined;
+  // By which the push server knows this page again when it comes back.
+  tab = randomName();
 
   /**
    * @param {object} [options]
@@ -151,7 +159,9 @@ export class Client {
   #auth() {
     const { url, query } = this.#page;
     const page = this.#renewed ?? this.#page.token;
-    const entries = Object.entries({ page, url, query, user: this.#user, since: this.#replay.since });
+    const user = this.#user;
+    const since = this.#replay.since;
+    const entries = Object.entries({ page, url, query, user, since, tab: this.tab });
     return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
   }
 

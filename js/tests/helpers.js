@@ -57,10 +57,12 @@ export async function startSite({ pages = (_, response) => response.end(), admit
   const io = new Server({ cors: { origin: true, credentials: true }, ...options });
   // An engine that is attached would answer /socket.io/ before the pages do.
   io.attach(http);
-  const site = { io, http, auths: [], sockets: [] };
+  const site = { io, http, auths: [], tabs: [], sockets: [] };
   io.use((socket, next) => {
-    site.auths.push(socket.handshake.auth);
-    const code = admit?.(socket.handshake.auth, site.auths.length);
+    const { tab, ...auth } = socket.handshake.auth;
+    site.auths.push(auth);
+    site.tabs.push(tab);
+    const code = admit?.(auth, site.auths.length);
     next(code ? Object.assign(new Error(code), { data: { code, message: `it is ${code}` } }) : undefined);
   });
   io.on("connection", (socket) => {

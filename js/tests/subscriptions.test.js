@@ -114,6 +114,17 @@ describe("processors", () => {
 });
 
 describe("after a reconnect", () => {
+  test("says that it is the page that it was", async () => {
+    await visit();
+    client.start();
+    await connected();
+    await reconnect();
+    const [one, other] = site.tabs;
+    expect(one).toMatch(/^[a-z0-9]{8,64}$/);
+    expect(other).toBe(one);
+    expect(new Client().tab).not.toBe(one);
+  });
+
   test("begins where it was, as long as nothing came after the server's answer", async () => {
     await visit();
     const heard = vi.fn();

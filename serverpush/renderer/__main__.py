@@ -9,6 +9,7 @@ import sys
 import django
 
 from serverpush.renderer.places import sentence
+from serverpush.renderer.subscribing import listens
 from serverpush.renderer.worker import Link, leave, serve, share_connections, start
 
 
@@ -27,7 +28,7 @@ def main() -> None:
     except BaseException as error:  # noqa: BLE001
         link.send({"error": f"the renderer can't start: {sentence(error)}"})
         leave(1)
-    link.send({"ready": os.getpid()})
+    link.send({"ready": os.getpid(), "listens": listens()})
     serve(link, chain)
 
 

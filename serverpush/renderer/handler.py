@@ -22,10 +22,12 @@ from serverpush.renderer.sessions import keep_messages
 class Task(Protocol):
     """What a job does where a browser's request would run the view.
 
-    ``error`` is what was raised inside the middleware, by task or view.
+    ``error`` is what was raised inside the middleware, by task or view. Where it
+    has no view, no URL is resolved, and ``match`` is None.
     """
 
     error: BaseException | None
+    has_view: bool
 
     def around(self) -> AbstractContextManager[object]:
         """Entered around the middleware and the reading of the response."""
@@ -33,7 +35,9 @@ class Task(Protocol):
     def running(self) -> AbstractContextManager[object]:
         """Entered around ``answer`` and the rendering of its response."""
 
-    def answer(self, chain: Chain, request: PageRequest, match: ResolverMatch) -> HttpResponseBase:
+    def answer(
+        self, chain: Chain, request: PageRequest, match: ResolverMatch | None
+    ) -> HttpResponseBase:
         """The response; called where no middleware has refused."""
 
     def finish(self, request: PageRequest, match: ResolverMatch) -> None:
@@ -109,6 +113,9 @@ class Chain(BaseHandler):
             return HttpResponse(status=_status(error))
 
     def _run(self, request: PageRequest, task: Task) -> HttpResponseBase:
+        if not task.has_view:
+            keep_messages(request)
+            return task.answer(self, request, None)
         match = self.resolve_request(request)
         keep_messages(request)
         response = self._by_view_middleware(request, match)

@@ -19,6 +19,8 @@ from serverpush.jobs import (
     ResolveJob,
     ResolveResult,
     Result,
+    SubscribeJob,
+    SubscribeResult,
 )
 from serverpush.renderer.access import check, identify
 from serverpush.renderer.handler import Chain
@@ -27,6 +29,7 @@ from serverpush.renderer.once import logger
 from serverpush.renderer.places import sentence
 from serverpush.renderer.resolving import resolve
 from serverpush.renderer.serializers import render
+from serverpush.renderer.subscribing import subscribe
 from serverpush.reporting import suppress
 
 
@@ -54,10 +57,15 @@ def failure(job: Job, problem: str) -> Result:
         return AccessResult((), problem)
     if isinstance(job, IdentifyJob):
         return IdentifyResult((), problem)
+    if isinstance(job, SubscribeJob):
+        return SubscribeResult(False, error=problem)
     return ResolveResult(None, problem, has_failed=True)
 
 
 def _run(chain: Chain, job: Job) -> Result:
+    if isinstance(job, SubscribeJob):
+        # No rendering: what its receivers write is a change like any other.
+        return subscribe(chain, job)
     with suppress():
         if isinstance(job, RenderJob):
             return render(chain, job)

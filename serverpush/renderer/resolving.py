@@ -49,6 +49,8 @@ def _below_script(page: Page) -> Page:
 class _Resolving:
     """A ``Task`` that runs the URL's view and then its update function."""
 
+    has_view = True
+
     def __init__(self, job: ResolveJob) -> None:
         self.job = job
         self.began = time.time()
@@ -63,7 +65,10 @@ class _Resolving:
         # wrote and nobody else ever will.
         return rolled_back()
 
-    def answer(self, chain: Chain, request: PageRequest, match: ResolverMatch) -> HttpResponseBase:
+    def answer(
+        self, chain: Chain, request: PageRequest, match: ResolverMatch | None
+    ) -> HttpResponseBase:
+        assert match is not None
         return chain.call(match.func, request, match.args, match.kwargs)
 
     def finish(self, request: PageRequest, match: ResolverMatch) -> None:

@@ -79,6 +79,8 @@ def render(chain: Chain, job: RenderJob) -> RenderResult:
 class _Rendering:
     """A ``Task`` that serializes; made for one job."""
 
+    has_view = True
+
     def __init__(self, job: RenderJob) -> None:
         self.job = job
         self.began = time.time()
@@ -100,7 +102,10 @@ class _Rendering:
                 stack.enter_context(_as_rendered(self.job.page))
             yield
 
-    def answer(self, chain: Chain, request: PageRequest, match: ResolverMatch) -> HttpResponseBase:
+    def answer(
+        self, chain: Chain, request: PageRequest, match: ResolverMatch | None
+    ) -> HttpResponseBase:
+        assert match is not None
         if not _may_see(request, self.job.page):
             raise _Refused
         if self.job.serializer.kind == "view":

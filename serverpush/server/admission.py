@@ -41,7 +41,7 @@ class Admission:
 
     ``made`` is when the page was rendered, or its user's token made, whichever was
     earlier, in seconds since the epoch. ``is_named`` is False where it has yet to say
-    what it is here for.
+    what it is here for. ``tab`` is by what it says that it is known again.
     """
 
     page: Page
@@ -50,6 +50,7 @@ class Admission:
     since: Position | float
     made: float
     is_named: bool = True
+    tab: Any = None
 
 
 class Admissions:
@@ -98,7 +99,9 @@ class Admissions:
         if since is None:
             since = page.time if "page" in auth else head
         made = min(page.time, made)
-        return Admission(page, visitor, visit, since, made, is_named=bool(auth.keys() & NAMES))
+        return Admission(
+            page, visitor, visit, since, made, bool(auth.keys() & NAMES), auth.get("tab")
+        )
 
     def _visit(self, page: Page, visitor: Visitor, user: str, made: float) -> Visit:
         """On whose behalf this is; raises ``Refused`` where the page is for another.

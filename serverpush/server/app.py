@@ -15,7 +15,14 @@ from django.conf import settings
 from serverpush import tokens
 from serverpush.conf import Config, channel, is_loopback, losses_file
 from serverpush.exceptions import CannotStart, RendererFailed
-from serverpush.jobs import AccessResult, IdentifyResult, Job, ResolveResult, Result
+from serverpush.jobs import (
+    AccessResult,
+    IdentifyResult,
+    Job,
+    ResolveResult,
+    Result,
+    SubscribeResult,
+)
 from serverpush.messages import Message, Topic
 from serverpush.protocol import Change, Ending, Gap, ModelInfo, Position
 from serverpush.server import state
@@ -28,6 +35,7 @@ from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
 from serverpush.server.core.messaging import Messaging
 from serverpush.server.core.people import Asked
+from serverpush.server.core.presence import Farewell, Presence
 from serverpush.server.core.turns import Turns
 from serverpush.server.emitter import Emitter
 from serverpush.server.notifier import Notifier
@@ -115,7 +123,7 @@ class PushServer:
             raise CannotStart(f"a renderer can't start: {error}") from None
         # Not before: it can be taken only once.
         path = self._state_file(port)
-        if state.load(self.log, self.access, path):
+        if state.load(self.log, self.access, self.presence, path, self._clock()):
             logger.info("continuing the log of %s", path)
         servers = [
             loop.serve(
@@ -139,7 +147,7 @@ class PushServer:
             ticking.cancel()
             for server in servers:
                 server.stop()
-            state.save(self.log, self.access, path)
+            state.save(self.log, self.access, self.presence, path)
             self.transport.stop()
             self.pool.stop()
 
@@ -157,8 +165,12 @@ class PushServer:
         skew = 0.0 if is_loopback(config.notifier_host) else REMOTE_SKEW
         self.dispatch = Dispatch(self.log, self._models, skew=skew)
         self.messaging = Messaging(self.log, self.dispatch.registry, self.dispatch.unsettled)
+        self.presence = Presence(lambda id: channel(id).presence, lambda: self.pool.listens)
         jobs: Turns[tuple[Any, Job]] = Turns(
-            self.access.next_job, self.messaging.next_job, self.dispatch.next_job
+            self.access.next_job,
+            self.messaging.next_job,
+            self.presence.next_job,
+            self.dispatch.next_job,
         )
         self.pool = Pool(
             count=config.renderers,
@@ -185,6 +197,17 @@ class PushServer:
             send_buffer=config.send_buffer,
             forget=lambda id: self._connections.forget(id),
         )
+        self._channels = Channels(
+            self.messaging,
+            self.presence,
+            self.dispatch.registry,
+            self.access,
+            ask=self.pool.subscribe,
+            do=self._emitter.do,
+            position=lambda since: self._connections.position(since),
+            head=lambda: self.log.head,
+            hook=config.channel_permission is not None,
+        )
         self._connections = Connections(
             admissions=Admissions(
                 self.pool.resolve,
@@ -195,14 +218,7 @@ class PushServer:
             access=self.access,
             dispatch=self.dispatch,
             messaging=self.messaging,
-            channels=Channels(
-                self.messaging,
-                do=self._emitter.do,
-                visit=self.access.visit,
-                position=lambda since: self._connections.position(since),
-                head=lambda: self.log.head,
-                bind=self.access.bind,
-            ),
+            channels=self._channels,
             emitter=self._emitter,
             telemetry=self.telemetry,
             clock=self._clock,
@@ -216,6 +232,7 @@ class PushServer:
             accept=self._accept,
             end=self._end,
             health=self._health,
+            present=self.presence.present,
             telemetry=self.telemetry,
         )
         self._watch()
@@ -293,6 +310,7 @@ class PushServer:
         self._emitter.do(self.dispatch.tick())
         self.access.tick(self._clock())
         self.messaging.tick(self._clock())
+        self._channels.tick(self._clock())
         self._look_at_the_clock()
         self.telemetry.tick()
         self.pool.wake()
@@ -324,6 +342,9 @@ class PushServer:
             if isinstance(result, AccessResult):
                 self._emitter.do(self.access.answer(ticket, result, self._clock()))
                 self._connections.looked(ticket.visits)
+            elif isinstance(result, SubscribeResult):
+                if result.error:
+                    self._emitter.do(self._channels.failed(ticket, result.error))
             elif isinstance(result, IdentifyResult):
                 self._emitter.do(self.messaging.answer(ticket, result, self._clock()))
             elif not isinstance(result, ResolveResult):
@@ -337,6 +358,8 @@ class PushServer:
             if isinstance(ticket, Look):
                 self._emitter.do(self.access.failed(ticket, reason, self._clock()))
                 self._connections.looked(ticket.visits)
+            elif isinstance(ticket, Farewell):
+                self._emitter.do(self._channels.failed(ticket, reason))
             elif isinstance(ticket, Asked):
                 self._emitter.do(self.messaging.failed(ticket, reason, self._clock()))
             else:

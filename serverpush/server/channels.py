@@ -1,4 +1,4 @@
-"""Channels: what a client asks for by ``subscribe`` and ``unsubscribe``."""
+"""Channels: what a client asks for by ``subscribe`` and ``unsubscribe``, and who is there."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from typing import Any
 
 from serverpush import tokens
 from serverpush.exceptions import BadMessage, BadToken
-from serverpush.messages import Topic, place_of
-from serverpush.protocol import Position
+from serverpush.jobs import SubscribeJob, SubscribeResult
+from serverpush.messages import Topic, channel_topic, place_of
+from serverpush.protocol import Page, Position
 from serverpush.server.admission import since_of
-from serverpush.server.core.access import Visit
-from serverpush.server.core.actions import Action
+from serverpush.server.core.access import Access, Visit
+from serverpush.server.core.actions import Action, Report
 from serverpush.server.core.messaging import Messaging
+from serverpush.server.core.presence import Farewell, Key, Member, Presence, channel_of
+from serverpush.server.core.registry import Registry
 from serverpush.server.transport import Answer, Client, Refused
 
 MAX_NAME = 64
+MAX_TAB = 64
 
 
 class Channels:
@@ -23,29 +27,50 @@ class Channels:
 
     Arguments:
         messaging: who follows what.
+        presence: who is subscribed to which channel.
+        registry: the connections.
+        access: on whose behalf they are there.
+        ask: has the project asked about a subscription; may wait.
         do: carries out actions.
-        visit: on whose behalf a connection is there.
-        position: where in the log a time stands, in seconds since the epoch.
+        position: where the log stood at a time, in seconds since the epoch.
         head: where the log stands.
-        bind: takes the id of a connection that is bound to its session from now on.
+        hook: may clients subscribe by a channel's id, if the project says so?
     """
 
     def __init__(
         self,
         messaging: Messaging,
+        presence: Presence,
+        registry: Registry,
+        access: Access,
         *,
+        ask: Callable[[SubscribeJob], SubscribeResult],
         do: Callable[[Iterable[Action]], None],
-        visit: Callable[[str], Visit | None],
         position: Callable[[float], Position],
         head: Callable[[], Position],
-        bind: Callable[[str], None],
+        hook: bool,
     ) -> None:
         self._messaging = messaging
+        self._presence = presence
+        self._registry = registry
+        self._access = access
+        self._ask = ask
         self._do = do
-        self._visit = visit
         self._position = position
         self._head = head
-        self._bind = bind
+        self._hook = hook
+        # By which each connection's page is known again.
+        self._tabs: dict[str, str] = {}
+        self._told = 0
+
+    def connect(self, id: str, tab: Any) -> None:
+        """Note by what a connection's page is known again when it comes back."""
+        self._tabs[id] = tab if isinstance(tab, str) and 0 < len(tab) <= MAX_TAB else id
+
+    def disconnect(self, id: str, now: float) -> None:
+        """Forget a connection; ``now`` in seconds since the epoch."""
+        self._tabs.pop(id, None)
+        self._presence.disconnect(id, now)
 
     def answer(self, client: Client, name: str, arguments: list[Any]) -> Any:
         """Take an event; returns its acknowledgement. Raises ``Refused`` for a wrong one."""
@@ -54,31 +79,75 @@ class Channels:
         if len(arguments) != 1 or not isinstance(arguments[0], dict):
             raise Refused("bad_event", f"{name} takes one object: {{channel: TOKEN}}")
         asked = arguments[0]
-        topic = self._topic(client, asked.get("channel"))
-        if name == "unsubscribe":
-            return {"ok": self._messaging.leave(client.id, topic)}
-        return self._subscribe(client, topic, asked.get("since"))
+        topic, is_open = self._topic(client, asked.get("channel"))
+        if name == "subscribe":
+            return self._subscribe(client, topic, asked.get("since"), asks=is_open)
+        left = self._messaging.leave(client.id, topic)
+        self._presence.leave(channel_of(topic), client.id)
+        return {"ok": left}
 
-    def _subscribe(self, client: Client, topic: Topic, since: Any) -> Answer:
+    def _subscribe(self, client: Client, topic: Topic, since: Any, *, asks: bool) -> Answer:
         found = since_of(since)
         if isinstance(found, float):
             found = self._position(found)
+        channel = channel_of(topic)
+        member = self._member(client, channel, asks) if channel else None
         head = self._head()
         try:
             actions = self._messaging.follow(client.id, topic, head if found is None else found)
         except BadMessage as error:
             raise Refused("too_many", str(error)) from None
+        if member is not None:
+            self._presence.join(channel, self._key(client), client.id, member)
         answer = {"ok": True, "position": str(head), **place_of(topic)}
+        if channel and self._presence.tells(channel):
+            answer["present"] = self._presence.present(channel)
         # In this order: the client has to know what the events belong to.
         return Answer(answer, lambda: self._do(actions))
 
-    def _topic(self, client: Client, token: Any) -> Topic:
-        """The topic that a token lets this client follow; raises ``Refused``."""
+    def _member(self, client: Client, channel: str, asks: bool) -> Member | None:
+        """Ask the project, as far as it wants to be; None where nobody cares who is there."""
+        matters = self._presence.matters(channel)
+        if not asks and not matters:
+            return None
+        connection, visit = self._registry.get(client.id), self._access.visit(client.id)
+        page = connection.page if connection else Page("")
+        visitor = connection.visitor if connection else None
+        if visit is None or visitor is None:
+            raise Refused("session_mismatch", "access has ended")
+        page = page.with_dependencies((), page.time, page.recorded)
+        # A page that comes back is the one that it was.
+        known = self._presence.member(channel, self._key(client))
+        if known is not None and not asks:
+            return Member(known.user, known.name, page, visitor)
+        signal = "subscribe" if known is None and matters else ""
+        job = SubscribeJob(channel, page, visitor, visit.user, asks, signal)  # type: ignore[arg-type]
+        result = self._ask(job)
+        if result.error:
+            self._do([Report(result.error)])
+            raise Refused("server_error", f"the site could not be asked about {channel!r}")
+        if not result.allowed:
+            raise Refused("forbidden", f"the site does not let you subscribe to {channel!r}")
+        if self._access.visit(client.id) is None:
+            raise Refused("session_mismatch", "access has ended")
+        return Member(result.user, result.name, page, visitor) if matters else None
+
+    def _key(self, client: Client) -> Key:
+        visit = self._access.visit(client.id) or Visit()
+        return self._tabs.get(client.id, client.id), visit.session
+
+    def _topic(self, client: Client, token: Any) -> tuple[Topic, bool]:
+        """The topic that a token lets this client follow; is the project to be asked first?
+
+        Raises ``Refused``.
+        """
         try:
             topic, session, user = tokens.verify_topic(token)
         except BadToken as error:
+            if self._hook and error.code == "bad_token":
+                return self._open(token), True
             raise Refused(error.code, str(error)) from None
-        visit = self._visit(client.id)
+        visit = self._access.visit(client.id)
         if visit is None:
             raise Refused("session_mismatch", "access has ended")
         if session and session != visit.session:
@@ -86,5 +155,24 @@ class Channels:
         if user and user != visit.user:
             raise Refused("session_mismatch", "this token was made for another user")
         if session:
-            self._bind(client.id)
-        return topic
+            self._access.bind(client.id)
+        return topic, False
+
+    def _open(self, channel: Any) -> Topic:
+        try:
+            return channel_topic(channel)
+        except BadMessage as error:
+            raise Refused("bad_token", str(error)) from None
+
+    # Presence
+
+    def tick(self, now: float) -> None:
+        """Tell who is there where that has changed; ``now`` in seconds since the epoch."""
+        self._presence.tick(now)
+        for channel in self._presence.changed():
+            self._told += 1
+            self._do(self._messaging.tell(channel, self._presence.present(channel), self._told))
+
+    def failed(self, farewell: Farewell, reason: str) -> list[Action]:
+        """Take it that nobody could be told of a page that left."""
+        return [Report(f"leaving channel {farewell.channel!r} was not told: {reason}")]

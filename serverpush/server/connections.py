@@ -84,6 +84,7 @@ class Connections:
             self._emitter.close([client])
             return
         self._access.add(client.id, visit, admission.made)
+        self._channels.connect(client.id, admission.tab)
         self._telemetry.connected(client.id, page.path, page.user, peer(client.handshake))
         since = self._since(admission)
         if page.dependencies and visit.is_bound and not self._access.remembers(page.time):
@@ -118,6 +119,7 @@ class Connections:
 
     def forget(self, id: str) -> None:
         """Keep nothing of a connection any more."""
+        self._channels.disconnect(id, self._clock())
         self._messaging.disconnect(id)
         self._dispatch.disconnect(id)
         self._access.discard(id)

@@ -9,10 +9,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs
 
 from serverpush.conf import is_loopback
 from serverpush.exceptions import BadMessage, UnknownModel, brief
-from serverpush.messages import USERS, Message, user_topic
+from serverpush.messages import USERS, Message, channel_topic, user_topic
 from serverpush.protocol import Change, Ending, Key, KeyKind, ModelInfo, Position
 from serverpush.server.telemetry import CONTENT_TYPE, Telemetry
 from serverpush.server.transport import loop
@@ -67,6 +68,7 @@ class Notifier:
         accept: applies the reason of a gap ("": none), changes and messages, in this
             order, and returns the position of the last.
         end: ends access.
+        present: who is subscribed to a channel.
         health: the fields of ``GET /health``; ``status`` other than ``ok`` is a 503.
         telemetry: gives the metrics, and hears of what is rejected.
     """
@@ -80,6 +82,7 @@ class Notifier:
         accept: Callable[[str, list[Change], list[Message]], Position],
         end: Callable[[Ending], None],
         health: Callable[[], dict[str, Any]],
+        present: Callable[[str], dict[str, Any]],
         telemetry: Telemetry,
     ) -> None:
         self._authorizations = [f"Bearer {key}".encode() for key in keys]
@@ -88,6 +91,7 @@ class Notifier:
         self._accept = accept
         self._end = end
         self._health = health
+        self._present = present
         self._telemetry = telemetry
         self._batches: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._applying: dict[str, loop.Event] = {}
@@ -97,6 +101,7 @@ class Notifier:
             "/disconnect": ("POST", self._disconnect),
             "/health": ("GET", self._get_health),
             "/metrics": ("GET", self._get_metrics),
+            "/presence": ("GET", self._get_presence),
         }
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -130,6 +135,15 @@ class Notifier:
         if not is_loopback(environ.get("REMOTE_ADDR", "")):
             self._authorize(environ)
         return 200, self._telemetry.metrics()
+
+    def _get_presence(self, environ: dict[str, Any]) -> tuple[int, Body]:
+        self._authorize(environ)
+        asked = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        try:
+            topic = channel_topic(asked.get("channel", [""])[0])
+        except BadMessage as error:
+            raise _Answer(400, str(error)) from None
+        return 200, self._present(topic.partition(":")[2])
 
     def _notify(self, environ: dict[str, Any]) -> tuple[int, Body]:
         return self._once(environ, self._apply_changes)

@@ -25,6 +25,8 @@ from serverpush.jobs import (
     ResolveJob,
     ResolveResult,
     Result,
+    SubscribeJob,
+    SubscribeResult,
 )
 from serverpush.server.transport import loop
 
@@ -64,6 +66,8 @@ class Renderer:
         # Set when a frame has come, when the process is gone, and to wake who is idle.
         self.stirred = loop.Event()
         self.is_gone = False
+        # Does the project receive the signals of subscriptions?
+        self.listens = False
         self._reader = loop.spawn(self._read)
 
     def _read(self) -> None:
@@ -94,6 +98,7 @@ class Renderer:
             raise RendererFailed("it speaks no JSON") from None
         if "error" in hello:
             raise RendererFailed(hello["error"])
+        self.listens = bool(hello.get("listens"))
 
     def ask(self, job: Job, timeout: float) -> Result | None:
         """Do one job; None where the process died, or speaks nonsense.
@@ -164,4 +169,6 @@ def _result(job: Job, value: dict[str, Any]) -> Result:
         return AccessResult.from_json(value)
     if isinstance(job, IdentifyJob):
         return IdentifyResult.from_json(value)
+    if isinstance(job, SubscribeJob):
+        return SubscribeResult.from_json(value)
     return RenderResult.from_json(value)

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from serverpush.exceptions import RendererFailed
-from serverpush.jobs import Job, RenderResult, ResolveJob, ResolveResult, Result
+from serverpush.jobs import (
+    Job,
+    RenderResult,
+    ResolveJob,
+    ResolveResult,
+    Result,
+    SubscribeJob,
+    SubscribeResult,
+)
 from serverpush.server.core.turns import Turns
 from serverpush.server.renderer import Renderer, started
 from serverpush.server.telemetry import Telemetry
@@ -42,11 +50,12 @@ def _outcome(result: Result | None) -> str:
 
 @dataclass(slots=True, eq=False)
 class _Resolving:
-    """A connection by URL that waits for its page."""
+    """A client that waits for what a renderer says: of a URL's page, or of a channel."""
 
-    job: ResolveJob
+    job: ResolveJob | SubscribeJob
     done: loop.Event = field(default_factory=loop.Event)
-    result: ResolveResult | None = None
+    result: Result | None = None
+    reason: str = "no renderer could be asked"
 
 
 class Pool:
@@ -74,6 +83,8 @@ class Pool:
         self.count = count
         self.timeout = timeout
         self.ready = 0
+        # Does the project receive the signals of subscriptions? As its code was at the start.
+        self.listens = False
         self._next_job = next_job
         # Neither the connections by URL nor the updates keep the others waiting.
         self._jobs: Turns[_Taken] = Turns(self._next_resolving, self._next_update)
@@ -97,6 +108,7 @@ class Pool:
         try:
             for renderer in renderers:
                 renderer.wait_ready()
+                self.listens = renderer.listens
         except RendererFailed:
             for renderer in renderers:
                 renderer.end(kill=True)
@@ -118,13 +130,24 @@ class Pool:
 
     def resolve(self, job: ResolveJob) -> ResolveResult:
         """Have a URL resolved; waits in a queue of its own."""
+        waiting = self._wait_for(job)
+        if isinstance(waiting.result, ResolveResult):
+            return waiting.result
+        return ResolveResult(None, waiting.reason, has_failed=True)
+
+    def subscribe(self, job: SubscribeJob) -> SubscribeResult:
+        """Have the project asked about a subscription; waits in the same queue."""
+        waiting = self._wait_for(job)
+        if isinstance(waiting.result, SubscribeResult):
+            return waiting.result
+        return SubscribeResult(False, error=waiting.reason)
+
+    def _wait_for(self, job: ResolveJob | SubscribeJob) -> _Resolving:
         waiting = _Resolving(job)
         self._resolving.append(waiting)
         self.wake()
         waiting.done.wait()
-        return waiting.result or ResolveResult(
-            None, "no renderer could resolve it", has_failed=True
-        )
+        return waiting
 
     def _keep(self, renderer: Renderer | None) -> None:
         """Keep one renderer running, whatever happens to it."""
@@ -223,7 +246,6 @@ class Pool:
     def _answer(self, ticket: Any, result: Result) -> None:
         if isinstance(ticket, _Resolving):
             self._resolvers -= 1
-            assert isinstance(result, ResolveResult)
             ticket.result = result
             ticket.done.set()
         else:
@@ -233,7 +255,7 @@ class Pool:
     def _fail(self, ticket: Any, reason: str) -> None:
         if isinstance(ticket, _Resolving):
             self._resolvers -= 1
-            ticket.result = ResolveResult(None, reason, has_failed=True)
+            ticket.reason = reason
             ticket.done.set()
         else:
             loop.guard(self._on_failed, ticket, reason)

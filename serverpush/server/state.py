@@ -1,4 +1,4 @@
-"""The state file: where a graceful stop leaves log and access for the next start."""
+"""The state file: where a graceful stop leaves log, access and presence for the next start."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from pathlib import Path
 from serverpush.exceptions import BadMessage
 from serverpush.server.core.access import Access
 from serverpush.server.core.log import Log
+from serverpush.server.core.presence import Presence
 
 logger = logging.getLogger("serverpush.server")
 
 
-def load(log: Log, access: Access, path: Path) -> bool:
+def load(log: Log, access: Access, presence: Presence, path: Path, now: float) -> bool:
     """Continue what was left at ``path``; was there anything?
+
+    ``now`` is in seconds since the epoch.
 
     The file is taken away first: after a crash it would tell of a time long gone.
     One that can't be read is set aside under another name, and the log begins anew.
@@ -35,7 +38,7 @@ def load(log: Log, access: Access, path: Path) -> bool:
         logger.error("state file %s: %s; the log begins anew", path, error)
         return False
     try:
-        _load(log, access, text.splitlines())
+        _load(log, access, presence, text.splitlines(), now)
     except BadMessage as error:
         _set_aside(taken, path, error)
         return False
@@ -43,15 +46,16 @@ def load(log: Log, access: Access, path: Path) -> bool:
     return True
 
 
-def _load(log: Log, access: Access, lines: list[str]) -> None:
+def _load(log: Log, access: Access, presence: Presence, lines: list[str], now: float) -> None:
     try:
-        digest, ended = lines[0], json.loads(lines[1])
+        digest, ended, present = lines[0], json.loads(lines[1]), json.loads(lines[2])
     except (IndexError, RecursionError, ValueError) as error:
         raise BadMessage(f"it can't be read ({type(error).__name__})") from error
     if digest != _digest(lines[1:]):
         raise BadMessage("it is not what was written")
     access.load(ended)
-    log.load(lines[2:])
+    presence.load(present, now)
+    log.load(lines[3:])
 
 
 def _digest(lines: list[str]) -> str:
@@ -75,9 +79,9 @@ def _remove(path: Path) -> None:
         logger.error("%s", error)
 
 
-def save(log: Log, access: Access, path: Path) -> None:
-    """Leave log and access at ``path``: whole or not at all, readable by its owner only."""
-    lines = [json.dumps(access.dump()), *log.dump()]
+def save(log: Log, access: Access, presence: Presence, path: Path) -> None:
+    """Leave all three at ``path``: whole or not at all, readable by its owner only."""
+    lines = [json.dumps(access.dump()), json.dumps(presence.dump()), *log.dump()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)

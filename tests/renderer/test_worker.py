@@ -45,7 +45,7 @@ def database(tmp_path_factory):
 @pytest.fixture(scope="module")
 def process(database):
     with Process(database) as process:
-        assert process.read() == {"ready": process.child.pid}
+        assert process.read() == {"ready": process.child.pid, "listens": False}
         yield process
 
 

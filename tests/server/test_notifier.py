@@ -39,6 +39,7 @@ class Port:
             accept=self.accept,
             end=self.endings.append,
             health=lambda: self.health,
+            present=lambda channel: {"users": [], "visitors": len(channel), "total": 0},
             telemetry=Telemetry(),
         )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
 
 from serverpush.exceptions import BadMessage
 from serverpush.jobs import IdentifyJob, IdentifyResult
 from serverpush.messages import EVERYBODY, USERS, Message, Topic, place_of, user_topic
-from serverpush.protocol import Position
+from serverpush.protocol import Position, dump
 from serverpush.server.core.actions import Action, Refresh, Report, Send
 from serverpush.server.core.log import Log
 from serverpush.server.core.people import Asked, People, Stranger
@@ -115,6 +117,21 @@ class Messaging:
         ids = dict.fromkeys(id for topic in message.topics for id in self._followers.get(topic, ()))
         at = min(message.at or now, now)
         return position, list(self._sends(ids, (position, message), message.topics[:1], at))
+
+    def tell(self, channel: str, present: dict[str, Any], number: int) -> list[Action]:
+        """Tell a channel's subscribers who is there: a state, which is not replayed.
+
+        ``number`` tells this telling from others at the same place in the log.
+        """
+        topic = f"channel:{channel}"
+        name = f"{self._log.head}.presence{number}"
+        sends = self._sends(
+            self._followers.get(topic, ()),
+            (self._log.head, Message((topic,), "presence", dump(present))),
+            (topic,),
+            None,
+        )
+        return [replace(each, meta={**each.meta, "id": name}) for each in sends]
 
     # Jobs
 

@@ -1,0 +1,99 @@
+"""Subscriptions: the project's own word on them, asked with the page's request."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.signals import setting_changed
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch
+from django.utils.module_loading import import_string
+
+from serverpush.conf import config
+from serverpush.jobs import SubscribeJob, SubscribeResult
+from serverpush.renderer.handler import Chain
+from serverpush.renderer.places import raised
+from serverpush.renderer.requests import PageRequest, page_request
+from serverpush.signals import channel_subscribe, channel_unsubscribe
+
+
+def subscribe(chain: Chain, job: SubscribeJob) -> SubscribeResult:
+    """Ask the permission hook and the receivers; what they raise is told in ``error``."""
+    asking = _Asking(job)
+    try:
+        request = page_request(job.page, job.visitor, by_script=True)
+        with chain.respond(request, asking):
+            pass
+    except BaseException as error:  # noqa: BLE001
+        asking.error = error
+    if asking.error is not None:
+        return SubscribeResult(False, error=f"channel {job.channel!r}: {raised(asking.error)}")
+    return asking.result
+
+
+def listens() -> bool:
+    """Does the project receive any of the signals that are sent in a renderer?"""
+    return channel_subscribe.has_listeners() or channel_unsubscribe.has_listeners()
+
+
+class _Asking:
+    """A ``Task`` that runs no view: only what the middleware made of the request counts."""
+
+    has_view = False
+
+    def __init__(self, job: SubscribeJob) -> None:
+        self.job = job
+        self.error: BaseException | None = None
+        # What a middleware that answers by itself leaves of it.
+        self.result = SubscribeResult(False)
+
+    def around(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def running(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def answer(
+        self, chain: Chain, request: PageRequest, match: ResolverMatch | None
+    ) -> HttpResponseBase:
+        job = self.job
+        user: Any = getattr(request, "user", None)
+        if job.user and not getattr(user, "is_authenticated", False):
+            # Of a session that has ended since, or by a user's token alone.
+            request.user = user = _user(job.user) or user
+        if job.asks and not _hook()(request, job.channel):
+            return HttpResponse(status=403)
+        if job.signal:
+            signal = channel_subscribe if job.signal == "subscribe" else channel_unsubscribe
+            signal.send(sender=subscribe, request=request, channel_id=job.channel)
+        known = getattr(user, "is_authenticated", False)
+        name = str(user.get_username()) if known else ""
+        self.result = SubscribeResult(True, str(user.pk) if known else "", name)
+        return HttpResponse()
+
+    def finish(self, request: PageRequest, match: ResolverMatch) -> None:
+        """There is no page."""
+
+
+def _user(pk: str) -> Any:
+    if not apps.is_installed("django.contrib.auth"):
+        return None
+    return get_user_model()._default_manager.filter(pk=pk).first()
+
+
+@lru_cache(maxsize=1)
+def _hook() -> Any:
+    return import_string(config().channel_permission or "")
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "SERVERPUSH_CHANNEL_PERMISSION":
+        _hook.cache_clear()
+
+
+setting_changed.connect(_forget)

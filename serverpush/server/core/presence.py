@@ -1,0 +1,193 @@
+"""Presence: which pages are subscribed to a channel, over their reconnects."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from serverpush.exceptions import BadMessage
+from serverpush.jobs import SubscribeJob
+from serverpush.messages import Topic, channel_topic
+from serverpush.protocol import Page, Visitor
+
+# Seconds in which a page that lost its connection may come back as the one it was. The
+# page's script does within four, once the server is there.
+GRACE = 15.0
+# Users that are named; of the others only the number is told.
+MAX_NAMED = 200
+
+# A page is known again by its tab and its session.
+Key = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Member:
+    """A page that is subscribed, by one connection or, for a moment, by none.
+
+    ``until`` is when it is taken for gone, in seconds since the epoch; None while it
+    is connected.
+    """
+
+    user: str
+    name: str
+    page: Page
+    visitor: Visitor
+    ids: set[str] = field(default_factory=set)
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """A page that is no longer subscribed, and whose leaving is being told."""
+
+    channel: str
+
+
+class Presence:
+    """The members of channels.
+
+    Arguments:
+        tells: does this channel tell its subscribers who is there?
+        listens: does the project want to hear who comes and goes?
+    """
+
+    def __init__(self, tells: Callable[[str], bool], listens: Callable[[], bool]) -> None:
+        self._tells = tells
+        self._listens = listens
+        self._members: dict[str, dict[Key, Member]] = {}
+        # By connection: the channels, and as whom.
+        self._channels: dict[str, tuple[Key, dict[str, None]]] = {}
+        self._lingering: OrderedDict[tuple[str, Key], float] = OrderedDict()
+        self._leaving: OrderedDict[int, SubscribeJob] = OrderedDict()
+        self._changed: dict[str, None] = {}
+        self._count = 0
+
+    def matters(self, channel: str) -> bool:
+        """Does anybody want to know who is subscribed to this channel?"""
+        return self._listens() or self._tells(channel)
+
+    def tells(self, channel: str) -> bool:
+        """Does this channel tell its subscribers who is there?"""
+        return self._tells(channel)
+
+    def member(self, channel: str, key: Key) -> Member | None:
+        """The page that is subscribed, or was a moment ago; None where there is none."""
+        return self._members.get(channel, {}).get(key)
+
+    def join(self, channel: str, key: Key, id: str, member: Member) -> None:
+        """Note that a page is subscribed by a connection."""
+        members = self._members.setdefault(channel, {})
+        known = members.setdefault(key, member)
+        if known is member:
+            self._changed[channel] = None
+        known.ids.add(id)
+        known.until = None
+        known.page, known.visitor = member.page, member.visitor
+        self._lingering.pop((channel, key), None)
+        self._channels.setdefault(id, (key, {}))[1][channel] = None
+
+    def leave(self, channel: str, id: str) -> None:
+        """Note that a connection is no longer subscribed, by its own will."""
+        key, channels = self._channels.get(id, (("", ""), {}))
+        if channel not in channels:
+            return
+        del channels[channel]
+        if self._without(channel, key, id):
+            self._remove(channel, key)
+
+    def disconnect(self, id: str, now: float) -> None:
+        """Note that a connection is gone; its page may come back. ``now`` in seconds."""
+        key, channels = self._channels.pop(id, (("", ""), {}))
+        for channel in channels:
+            if self._without(channel, key, id):
+                self._members[channel][key].until = now + GRACE
+                self._lingering[channel, key] = now + GRACE
+
+    def tick(self, now: float) -> None:
+        """Let those be gone who did not come back. ``now`` in seconds since the epoch."""
+        while self._lingering and next(iter(self._lingering.values())) <= now:
+            (channel, key), _ = self._lingering.popitem(last=False)
+            self._remove(channel, key)
+
+    def changed(self) -> list[str]:
+        """The channels that tell who is there, and where that has changed since the last call."""
+        found = [each for each in self._changed if self._tells(each)]
+        self._changed.clear()
+        return found
+
+    def present(self, channel: str) -> dict[str, Any]:
+        """Who is subscribed: users, each once, and how many pages of nobody.
+
+        ``{"users": [{"id", "name"}], "visitors": 2, "total": 3}``, ``total`` being all users
+        and visitors where there are too many users to name.
+        """
+        members = self._members.get(channel, {}).values()
+        users = {each.user: each.name for each in members if each.user}
+        visitors = sum(not each.user for each in members)
+        named = sorted(users.items(), key=lambda one: (one[1].casefold(), one[0]))[:MAX_NAMED]
+        return {
+            "users": [{"id": user, "name": name} for user, name in named],
+            "visitors": visitors,
+            "total": len(users) + visitors,
+        }
+
+    def next_job(self) -> tuple[Farewell, SubscribeJob] | None:
+        """The next leaving that the project has to hear of."""
+        if not self._leaving:
+            return None
+        _, job = self._leaving.popitem(last=False)
+        return Farewell(job.channel), job
+
+    def _without(self, channel: str, key: Key, id: str) -> bool:
+        """Is nobody left of a page after this connection?"""
+        member = self._members.get(channel, {}).get(key)
+        if member is None:
+            return False
+        member.ids.discard(id)
+        return not member.ids
+
+    def _remove(self, channel: str, key: Key) -> None:
+        members = self._members.get(channel, {})
+        member = members.pop(key, None)
+        if not members:
+            self._members.pop(channel, None)
+        if member is None:
+            return
+        self._lingering.pop((channel, key), None)
+        self._changed[channel] = None
+        if self._listens():
+            self._count += 1
+            self._leaving[self._count] = SubscribeJob(
+                channel, member.page, member.visitor, member.user, signal="unsubscribe"
+            )
+
+    # For the next start of the server
+
+    def dump(self) -> list[list[Any]]:
+        """Who is there, without any secret: as far as a page can be known again."""
+        return [
+            [channel, *key, member.user, member.name, member.page.to_json()]
+            for channel, members in self._members.items()
+            for key, member in members.items()
+        ]
+
+    def load(self, value: Any, now: float) -> None:
+        """Expect those to come back who were there; raises ``BadMessage`` for what is no dump."""
+        try:
+            for channel, tab, session, user, name, page in value:
+                channel_topic(channel)
+                key = (str(tab), str(session))
+                member = Member(str(user), str(name), Page.from_json(page), Visitor())
+                member.until = now + GRACE
+                self._members.setdefault(channel, {})[key] = member
+                self._lingering[channel, key] = now + GRACE
+        except (LookupError, TypeError, ValueError) as error:
+            raise BadMessage(f"it can't be read ({type(error).__name__})") from error
+
+
+def channel_of(topic: Topic) -> str:
+    """The channel's id where a topic is one, else an empty text."""
+    kind, _, name = topic.partition(":")
+    return name if kind == "channel" else ""

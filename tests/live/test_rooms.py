@@ -1,0 +1,203 @@
+"""Channels' signals, permissions and presence, between real processes."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from .clients import Client
+from .processes import Live, wait_until
+from .test_messages import Visitor
+
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.live.settings_rooms"}
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    with Live(tmp_path_factory.mktemp("live"), SETTINGS) as live:
+        live.start()
+        yield live
+
+
+@pytest.fixture
+def visitor(live):
+    visitors = []
+
+    def visitor(name=""):
+        visitors.append(Visitor(live, name))
+        return visitors[-1]
+
+    yield visitor
+    for each in visitors:
+        each.session.close()
+
+
+@pytest.fixture
+def notes(live):
+    """What was written down since the last call."""
+    seen = len(all_notes(live))
+
+    def notes(count):
+        nonlocal seen
+        wait_until(lambda: len(all_notes(live)) >= seen + count, f"{count} notes", 60)
+        found = all_notes(live)[seen:]
+        seen += len(found)
+        return found
+
+    return notes
+
+
+def all_notes(live):
+    return requests.get(f"{live.url}/notes/", timeout=20).json()["notes"]
+
+
+class Page:
+    """A page of a room, which comes back as the one it was."""
+
+    def __init__(self, live, visitor, room):
+        self.live, self.visitor, self.room = live, visitor, room
+        self.record, self.tokens = visitor.load(f"/room/{room}/")
+        self.tab = f"tab {id(self)}"
+        self.connect()
+
+    def connect(self):
+        auth = {"page": self.record["page"], "tab": self.tab}
+        self.client = Client(self.live.push_url, auth, headers=self.visitor.headers)
+        self.client.event("serverpush:ready")
+
+    def subscribe(self, channel=None):
+        return self.client.ask("subscribe", {"channel": channel or self.tokens["channel"]})
+
+    def unsubscribe(self):
+        return self.client.ask("unsubscribe", {"channel": self.tokens["channel"]})
+
+    def told(self, total):
+        """The next word on who is there, once so many are."""
+        while True:
+            name, (present, meta) = self.client.next(30)
+            if name == "presence" and present["total"] == total:
+                assert meta["channel"] == self.room
+                return present
+
+
+@pytest.fixture
+def open_page(live):
+    pages = []
+
+    def open_page(visitor, room="room-1"):
+        pages.append(Page(live, visitor, room))
+        return pages[-1]
+
+    yield open_page
+    for each in pages:
+        each.client.close()
+
+
+def test_signals_once_a_subscription_and_not_again_at_a_reconnect(visitor, open_page, notes):
+    page = open_page(visitor("ada"), "plain-1")
+    assert page.subscribe()["ok"]
+    assert notes(1) == ["plain-1 + ada"]
+    for _ in range(2):
+        page.client.close()
+        page.connect()
+        assert page.subscribe()["ok"]
+    assert page.unsubscribe()["ok"]
+    assert notes(1) == ["plain-1 - ada"]
+
+
+def test_a_page_that_is_closed_has_left_in_a_while(visitor, open_page, notes):
+    page = open_page(visitor(), "plain-2")
+    page.subscribe()
+    page.client.close()
+    assert notes(2) == ["plain-2 + nobody", "plain-2 - nobody"]
+
+
+def test_whose_session_has_ended_leaves_by_name(visitor, open_page, notes):
+    ada = visitor("ada")
+    page = open_page(ada, "plain-3")
+    page.subscribe()
+    ada.get("/log-out/")
+    page.client.event("serverpush:logout")
+    assert notes(2) == ["plain-3 + ada", "plain-3 - ada"]
+
+
+def test_a_deploy_is_no_coming_and_going(visitor, open_page, notes, live):
+    page = open_page(visitor("ada"), "plain-4")
+    page.subscribe()
+    assert notes(1) == ["plain-4 + ada"]
+    page.client.close()
+    assert live.push.stop() == 0
+    live.start_push()
+    page.connect()
+    assert page.subscribe()["ok"]
+    page.unsubscribe()
+    assert notes(1) == ["plain-4 - ada"]
+
+
+def test_a_receiver_that_raises_refuses_and_the_others_are_served(visitor, open_page):
+    page = open_page(visitor("ada"), "room-broken")
+    answer = page.subscribe()
+    assert answer["code"] == "server_error"
+    assert "room-broken" in answer["error"]
+    assert "stuck" not in answer["error"], "that is for the log"
+    page.live.push.wait_for("raised RuntimeError: the door is stuck")
+    assert open_page(visitor("ada"), "plain-5").subscribe()["ok"]
+
+
+class TestPermission:
+    def test_without_a_token_where_the_site_says_yes(self, visitor, open_page):
+        assert open_page(visitor(), "plain-6").subscribe("room-open")["channel"] == "room-open"
+
+    def test_by_the_user(self, visitor, open_page):
+        assert open_page(visitor("ada"), "plain-6").subscribe("room-members")["ok"]
+        answer = open_page(visitor(), "plain-6").subscribe("room-members")
+        assert answer["code"] == "forbidden"
+
+    @pytest.mark.parametrize(
+        ("channel", "code"),
+        [("room-closed", "forbidden"), ("room-raises", "server_error"), ("x" * 201, "bad_token")],
+    )
+    def test_else_it_says_why_not(self, visitor, open_page, channel, code):
+        assert open_page(visitor("ada"), "plain-6").subscribe(channel)["code"] == code
+
+    def test_nobody_is_let_in_by_half(self, visitor, open_page, live):
+        page = open_page(visitor(), "plain-6")
+        page.subscribe("room-closed")
+        visitor().get("/send/", do='{"send_update": ["room-closed", 1], "notify_all": ["fence"]}')
+        assert page.client.event("message")[0] == "fence"
+
+
+class TestPresence:
+    def test_those_who_are_subscribed_are_told_who_is(self, visitor, open_page, live):
+        ada, bob = visitor("ada"), visitor("bob")
+        here = open_page(ada, "room-7")
+        answer = here.subscribe()
+        users = [{"id": str(ada.pk), "name": "ada"}]
+        assert answer["present"] == {"users": users, "visitors": 0, "total": 1}
+        there = open_page(bob, "room-7")
+        there.subscribe()
+        users.append({"id": str(bob.pk), "name": "bob"})
+        assert here.told(2)["users"] == users
+        nobody = open_page(visitor(), "room-7")
+        nobody.subscribe()
+        assert here.told(3)["visitors"] == 1
+        found = requests.get(f"{live.url}/present/room-7/", timeout=20).json()
+        assert found == {"users": users, "visitors": 1, "total": 3}
+        there.unsubscribe()
+        assert here.told(2)["users"] == users[:1]
+
+    def test_other_channels_do_not_tell(self, visitor, open_page, live):
+        page = open_page(visitor("ada"), "plain-8")
+        assert "present" not in page.subscribe()
+
+
+def test_a_channels_own_history(visitor, open_page):
+    page = open_page(visitor("ada"), "room-9")
+    position = page.subscribe()["position"]
+    page.client.close()
+    for number in range(4):
+        visitor().get("/send/", do=f'{{"send_update": ["room-9", {number}]}}')
+    page.connect()
+    page.client.ask("subscribe", {"channel": page.tokens["channel"], "since": position})
+    told = page.client.event("serverpush:refresh")[0]
+    assert told == {"reason": "history", "channel": "room-9"}

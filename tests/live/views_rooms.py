@@ -1,0 +1,47 @@
+"""Rooms: who comes and goes is written down, and some of them may come without a token."""
+
+from django.dispatch import receiver
+from django.http import JsonResponse
+from django.urls import path
+
+from serverpush.client import presence
+from serverpush.signals import channel_subscribe, channel_unsubscribe
+from tests.live import views_messages
+from tests.project.models import Author
+
+
+@receiver(channel_subscribe)
+def note_coming(sender, request, channel_id, **kwargs):
+    if channel_id == "room-broken":
+        raise RuntimeError("the door is stuck")
+    Author.objects.create(name=f"{channel_id} + {request.user.username or 'nobody'}")
+
+
+@receiver(channel_unsubscribe)
+def note_leaving(sender, request, channel_id, **kwargs):
+    Author.objects.create(name=f"{channel_id} - {request.user.username or 'nobody'}")
+
+
+def may_subscribe(request, channel_id):
+    if channel_id == "room-raises":
+        raise RuntimeError("nobody knows")
+    return channel_id == "room-open" or (
+        channel_id == "room-members" and request.user.is_authenticated
+    )
+
+
+def notes(request):
+    return JsonResponse(
+        {"notes": list(Author.objects.order_by("pk").values_list("name", flat=True))}
+    )
+
+
+def present(request, room):
+    return JsonResponse(presence(room))
+
+
+urlpatterns = [
+    *views_messages.urlpatterns,
+    path("notes/", notes),
+    path("present/<str:room>/", present),
+]

@@ -1,0 +1,141 @@
+"""Presence: a page is there over its reconnects, once, and gone when it does not come back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from serverpush.exceptions import BadMessage
+from serverpush.protocol import Page, Visitor
+from serverpush.server.core.presence import GRACE, Member, Presence
+
+NOW = 1000.0
+ROOM = "room"
+PAGE = Page("/room/")
+COOKIE = Visitor("sessionid=secret")
+
+
+@pytest.fixture
+def presence():
+    return Presence(tells=lambda channel: channel == ROOM, listens=lambda: True)
+
+
+def member(user="", name=""):
+    return Member(user, name, PAGE, COOKIE)
+
+
+def join(presence, tab, id, user="", channel=ROOM):
+    presence.join(channel, (tab, "session"), id, member(user, user and f"user {user}"))
+
+
+def left(presence):
+    found = []
+    while (job := presence.next_job()) is not None:
+        found.append((job[0].channel, job[1].user, job[1].signal))
+    return found
+
+
+def test_users_are_told_once_and_visitors_counted(presence):
+    join(presence, "one", "a", "7")
+    join(presence, "two", "b", "7")
+    join(presence, "three", "c", "8")
+    join(presence, "four", "d")
+    assert presence.present(ROOM) == {
+        "users": [{"id": "7", "name": "user 7"}, {"id": "8", "name": "user 8"}],
+        "visitors": 1,
+        "total": 3,
+    }
+    assert presence.present("another") == {"users": [], "visitors": 0, "total": 0}
+
+
+def test_who_comes_back_never_left(presence):
+    join(presence, "one", "a", "7")
+    assert presence.changed() == [ROOM]
+    presence.disconnect("a", NOW)
+    presence.tick(NOW + GRACE - 1)
+    assert presence.member(ROOM, ("one", "session")).user == "7"
+    join(presence, "one", "b", "7")
+    presence.tick(NOW + 10 * GRACE)
+    assert presence.present(ROOM)["total"] == 1
+    assert (presence.changed(), left(presence)) == ([], [])
+
+
+def test_who_does_not_come_back_has_left(presence):
+    join(presence, "one", "a", "7")
+    presence.changed()
+    presence.disconnect("a", NOW)
+    presence.tick(NOW + GRACE)
+    assert presence.member(ROOM, ("one", "session")) is None
+    assert presence.changed() == [ROOM]
+    assert left(presence) == [(ROOM, "7", "unsubscribe")]
+    assert left(presence) == []
+
+
+def test_who_unsubscribes_has_left_at_once(presence):
+    join(presence, "one", "a", "7")
+    presence.leave(ROOM, "a")
+    presence.leave(ROOM, "a")
+    assert left(presence) == [(ROOM, "7", "unsubscribe")]
+    presence.disconnect("a", NOW)
+    presence.tick(NOW + GRACE)
+    assert left(presence) == []
+
+
+def test_a_page_that_is_back_before_its_first_connection_is_known_to_be_lost(presence):
+    join(presence, "one", "a", "7")
+    join(presence, "one", "b", "7")
+    presence.disconnect("a", NOW)
+    presence.tick(NOW + GRACE)
+    assert presence.present(ROOM)["total"] == 1
+    assert left(presence) == []
+
+
+def test_the_tab_of_another_session_is_another(presence):
+    join(presence, "one", "a", "7")
+    presence.join(ROOM, ("one", "other"), "b", member("8"))
+    assert presence.present(ROOM)["total"] == 2
+
+
+def test_one_connection_in_several_channels(presence):
+    join(presence, "one", "a", "7")
+    join(presence, "one", "a", "7", channel="quiet")
+    assert presence.changed() == [ROOM], "the other does not tell"
+    presence.disconnect("a", NOW)
+    presence.tick(NOW + GRACE)
+    assert sorted(left(presence)) == [("quiet", "7", "unsubscribe"), (ROOM, "7", "unsubscribe")]
+    assert presence.dump() == []
+
+
+def test_where_nobody_listens_no_job_is_made():
+    presence = Presence(tells=lambda channel: True, listens=lambda: False)
+    join(presence, "one", "a")
+    presence.leave(ROOM, "a")
+    assert presence.next_job() is None
+
+
+def test_so_many_are_named(presence):
+    for number in range(300):
+        join(presence, f"tab {number}", str(number), str(number))
+    present = presence.present(ROOM)
+    assert (len(present["users"]), present["total"]) == (200, 300)
+
+
+class TestRestart:
+    def test_who_was_there_is_expected_back(self, presence):
+        join(presence, "one", "a", "7")
+        join(presence, "two", "b", "8")
+        dump = json.loads(json.dumps(presence.dump()))
+        assert "secret" not in str(dump)
+        after = Presence(tells=lambda channel: True, listens=lambda: True)
+        after.load(dump, NOW)
+        assert after.changed() == []
+        join(after, "one", "c", "7")
+        after.tick(NOW + GRACE)
+        assert after.present(ROOM)["users"] == [{"id": "7", "name": "user 7"}]
+        assert left(after) == [(ROOM, "8", "unsubscribe")]
+
+    @pytest.mark.parametrize("value", [None, [1], [["x"]], [[7, "", "", "", "", []]]])
+    def test_what_is_no_dump(self, presence, value):
+        with pytest.raises(BadMessage):
+            presence.load(value, NOW)
