@@ -6,7 +6,7 @@ from django.apps import AppConfig
 from django.core.checks import register
 
 from serverpush import checks
-from serverpush.web import access, changes
+from serverpush.web import access, changes, routes
 
 
 class ServerPushConfig(AppConfig):
@@ -17,5 +17,6 @@ class ServerPushConfig(AppConfig):
     def ready(self) -> None:
         changes.connect()
         access.connect()
+        routes.connect()
         register(checks.check_values, "serverpush")
         register(checks.check_installation, "serverpush")

@@ -41,7 +41,7 @@ def connect() -> None:
         # A receiver for all models would make Django fetch every row that any
         # QuerySet.delete() removes, clearsessions' too.
         uid = f"serverpush.deleted.{label_of(model)}"
-        if _reported_label(model) is not None:
+        if reported_label(model) is not None:
             post_delete.connect(_deleted, sender=model, dispatch_uid=uid)
         else:
             post_delete.disconnect(sender=model, dispatch_uid=uid)
@@ -156,13 +156,13 @@ def _of_instance(instance: models.Model, label: str, action: ChangeAction) -> li
 
 
 def _saved(sender: Model, instance: models.Model, created: bool, using: str, **kwargs: Any) -> None:
-    if is_suppressed() or (label := _reported_label(sender)) is None:
+    if is_suppressed() or (label := reported_label(sender)) is None:
         return
     _report(_of_instance(instance, label, "created" if created else "changed"), using)
 
 
 def _deleted(sender: Model, instance: models.Model, using: str, **kwargs: Any) -> None:
-    if is_suppressed() or (label := _reported_label(sender)) is None:
+    if is_suppressed() or (label := reported_label(sender)) is None:
         return
     # Now, for Django sets the key to None next.
     _report(_of_instance(instance, label, "deleted"), using)
@@ -180,7 +180,7 @@ def _related(
 ) -> None:
     if is_suppressed():
         return
-    here, there = _reported_label(type(instance)), _reported_label(model)
+    here, there = reported_label(type(instance)), reported_label(model)
     if here is None and there is None:
         return
     if action == "pre_clear":
@@ -246,7 +246,7 @@ def _recall(instance: models.Model, through: Model) -> list[Any]:
     return keys
 
 
-def _reported_label(model: Model) -> str | None:
+def reported_label(model: Model) -> str | None:
     """The label to report a class's changes under, or None for not at all."""
     try:
         return _labels[model]

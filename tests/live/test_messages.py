@@ -267,6 +267,59 @@ def test_a_thousand_from_http_arrive_in_order(live, visitor, connect):
     assert [page.event("message")[0] for _ in range(1000)] == list(range(1000))
 
 
+class TestCommand:
+    def test_it_sends(self, live, visitor, connect):
+        ada = visitor("ada")
+        page = open_public(ada, connect)
+        done = live.manage(
+            "serverpush_publish", json.dumps({"to": {"users": [ada.pk]}, "data": "Hi"})
+        )
+        assert done.stdout == "sent\n"
+        assert page.event("message")[0] == "Hi"
+
+    @pytest.mark.parametrize(
+        ("message", "named"),
+        [
+            ("{", "not JSON"),
+            ('{"to": "nobody", "data": 1}', "'nobody'"),
+            ('{"to": {"users": [4711, "x"]}, "data": 1}', "there is no user '4711', 'x'"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, live, message, named):
+        done = live.manage("serverpush_publish", message, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith("CommandError: ")
+        assert named in done.stderr
+
+
+class TestRoutes:
+    def test_a_model_along_its_own(self, live, visitor, connect):
+        nobody = visitor()
+        created = "from tests.project.models import Article; a = Article.objects.create(title='x')"
+        pk = int(live.shell(f"{created}; print(a.pk)"))
+        page = open_public(nobody, connect)
+        tokens = json.loads(
+            live.shell(
+                "import json; from serverpush.tokens import sign_topic\n"
+                f"routes = ['/api/articles/', '/api/articles/{pk}/']\n"
+                "print(json.dumps([sign_topic(f'route:{each}', '', '') for each in routes]))"
+            )
+        )
+        for token in tokens:
+            page.ask("subscribe", {"channel": token})
+        live.shell(
+            "from tests.project.models import Article\n"
+            f"a = Article.objects.get(pk={pk}); a.save(); a.delete()\n"
+            "Article.objects.create(title='y')"
+        )
+        own, all = f"/api/articles/{pk}/", "/api/articles/"
+        assert [page.event("route")[0] for _ in range(3)] == [
+            {"route": own, "type": "update"},
+            {"route": own, "type": "delete"},
+            {"route": all, "type": "create"},
+        ]
+
+
 class TestRestarts:
     @pytest.fixture
     def live(self, tmp_path):

@@ -94,3 +94,27 @@ class Seat(models.Model):
 class Membership(models.Model):
     club = models.ForeignKey(Club, on_delete=models.CASCADE)
     tag = models.ForeignKey(Tag, to_field="name", on_delete=models.CASCADE)
+
+
+class Article(models.Model):
+    """A model with a REST URL."""
+
+    title = models.CharField(max_length=100)
+
+    def get_api_url(self) -> str:
+        if self.title == "lost":
+            raise LookupError("there is no such URL")
+        return f"/api/articles/{self.pk}/"
+
+    @classmethod
+    def get_api_list_url(cls) -> str:
+        return "/api/articles/"
+
+
+class Comment(models.Model):
+    """One that has no list."""
+
+    text = models.CharField(max_length=100)
+
+    def get_api_url(self) -> str:
+        return f"/api/comments/{self.pk}/" if self.text != "nowhere" else ""

@@ -1,0 +1,79 @@
+"""Routes: the saves and deletes of models that have a REST URL, told along it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from django.apps import apps
+from django.core.signals import setting_changed
+from django.db import models
+from django.db.models.signals import post_delete, post_save
+
+from serverpush.exceptions import BadMessage
+from serverpush.labels import Model, label_of
+from serverpush.messages import Message, event_of, route_topic
+from serverpush.protocol import dump
+from serverpush.reporting import is_suppressed
+from serverpush.web.changes import reported_label
+from serverpush.web.commits import after_commit
+from serverpush.web.outbox import outbox
+
+logger = logging.getLogger("serverpush")
+
+# Models whose route could not be had: each is logged once.
+_logged: set[Model] = set()
+
+
+def connect() -> None:
+    """Listen to the models that have ``get_api_url``; calling it again changes nothing."""
+    for model in apps.get_models():
+        if hasattr(model, "get_api_url"):
+            # By model, as changes are: others' deletes need not be fetched for it.
+            uid = f"serverpush.route.{label_of(model)}"
+            post_save.connect(_saved, sender=model, dispatch_uid=uid)
+            post_delete.connect(_deleted, sender=model, dispatch_uid=uid)
+
+
+def _saved(sender: Model, instance: models.Model, created: bool, using: str, **kwargs: Any) -> None:
+    name = "get_api_url"
+    if created and hasattr(sender, "get_api_list_url"):
+        name = "get_api_list_url"
+    _push(sender, instance, name, "create" if created else "update", using)
+
+
+def _deleted(sender: Model, instance: models.Model, using: str, **kwargs: Any) -> None:
+    _push(sender, instance, "get_api_url", "delete", using)
+
+
+def _push(sender: Model, instance: models.Model, name: str, type: str, using: str) -> None:
+    if is_suppressed() or reported_label(sender) is None:
+        return
+    try:
+        # Now: of what is deleted, Django sets the key to None next.
+        route = getattr(instance, name)()
+        topic = route_topic(route)
+    except Exception as error:  # noqa: BLE001 - it is saved, and that must not fail here
+        _log_once(sender, name, error)
+        return
+    data = dump({"route": route, "type": type})
+    # Timed after the commit, as changes are.
+    after_commit(lambda: outbox.put(Message((topic,), event_of(topic), data, time.time())), using)
+
+
+def _log_once(sender: Model, name: str, error: Exception) -> None:
+    if sender not in _logged:
+        _logged.add(sender)
+        reason = str(error) if isinstance(error, BadMessage) else f"raised {error!r}"
+        logger.error(
+            "nothing is sent along the route of %s: %s %s", sender._meta.label, name, reason
+        )
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "INSTALLED_APPS":
+        connect()
+
+
+setting_changed.connect(_forget)

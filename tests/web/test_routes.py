@@ -1,0 +1,96 @@
+"""Saves and deletes of models with a REST URL."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from django.db import transaction
+
+from serverpush.client import suppress
+from serverpush.messages import Message
+from serverpush.protocol import Change
+from serverpush.web import routes
+from serverpush.web.outbox import outbox
+from tests.project.models import Article, Book, Comment
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    found = []
+    monkeypatch.setattr(outbox, "put", found.append)
+    return found
+
+
+def told(sent):
+    messages = [each for each in sent if isinstance(each, Message)]
+    assert all(each.at and each.event == "route" for each in messages)
+    data = [json.loads(each.data) for each in messages]
+    assert [each.topics for each in messages] == [(f"route:{one['route']}",) for one in data]
+    sent.clear()
+    return [(each.pop("type"), each.pop("route"), each) for each in data]
+
+
+def test_a_creation_goes_to_the_list_the_rest_to_its_own(sent):
+    article = Article.objects.create(title="one")
+    pk = article.pk
+    assert told(sent) == [("create", "/api/articles/", {})]
+    article.save()
+    assert told(sent) == [("update", f"/api/articles/{pk}/", {})]
+    article.delete()
+    assert told(sent) == [("delete", f"/api/articles/{pk}/", {})]
+
+
+def test_where_there_is_no_list_a_creation_goes_to_its_own(sent):
+    comment = Comment.objects.create(text="hi")
+    assert told(sent) == [("create", f"/api/comments/{comment.pk}/", {})]
+
+
+def test_beside_its_change(sent):
+    Article.objects.create(title="one")
+    assert [type(each) for each in sent] == [Change, Message]
+
+
+def test_models_without_a_url(sent):
+    Book.objects.create(title="one")
+    assert told(sent) == []
+
+
+def test_after_the_commit_and_not_after_a_rollback(sent):
+    with transaction.atomic():
+        Article.objects.create(title="one")
+        assert sent == []
+    assert len(told(sent)) == 1
+    with transaction.atomic():
+        Article.objects.create(title="two")
+        transaction.set_rollback(True)
+    assert told(sent) == []
+
+
+def test_not_where_nothing_is_reported(sent, settings):
+    with suppress():
+        Article.objects.create(title="one")
+    settings.SERVERPUSH_MODELS = ["project.Book"]
+    Article.objects.create(title="two")
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: Article.objects.create(title="lost").save(), "there is no such URL"),
+        (lambda: Comment.objects.create(text="nowhere"), "1 to 2000 characters, not 0"),
+    ],
+)
+def test_a_url_that_can_not_be_had_fails_no_save_and_is_logged_once(
+    sent, caplog, monkeypatch, make, named
+):
+    monkeypatch.setattr(routes, "_logged", set())
+    for _ in range(2):
+        make()
+    lines = [each.getMessage() for each in caplog.records if each.levelno == logging.ERROR]
+    assert len(lines) == 1
+    assert named in lines[0]
