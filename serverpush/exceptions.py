@@ -158,6 +158,23 @@ class InvalidMessage(ServerPushError, ValueError):
     """A message that can't be sent; the text says what of it, and what would be valid."""
 
 
+class ConnectionRefused(ServerPushError):
+    """The push server refused a client's connection or subscription.
+
+    Arguments:
+        code: one of those that the wire has for it, such as ``session_mismatch``.
+        message: why, in a sentence.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
 class PushServerAway(ServerPushError):
     """The push server was asked, and did not answer.
 

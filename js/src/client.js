@@ -167,10 +167,11 @@ export class Client {
 
   #received(name, [data, meta]) {
     if (name === "serverpush:ready") {
-      if (data?.live) this.#replay.advance(data.position);
-      // It comes again to a quiet page.
+      // It comes again to a quiet page. What it says is not of channels, to which this
+      // connection is yet to be subscribed.
       if (!this.#subscribed) this.subscriptions.connected(this.#replay.safe);
       this.#subscribed = true;
+      if (data?.live) this.#replay.advance(data.position);
     } else if (name === "serverpush:refresh") this.#refresh(data ?? {});
     else if (name === "serverpush:logout") this.#logout(data ?? {});
     else if (!name.startsWith("serverpush:")) this.#update(name, data, meta);

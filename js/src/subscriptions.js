@@ -10,11 +10,14 @@ class Subscription {
   }
 
   /**
-   * What to ask the server for. A safe position counts only if it came after the server's
-   * answer: what was missed is sent next after that, and may have been lost on the way.
+   * What to ask the server for from now on. A safe position counts only if it came after the
+   * server's answer: what was missed is sent next after that, and may have been lost on the way.
+   * @param {string|null} safe the last safe position of the connection before this one
    */
-  from(safe) {
-    return safe !== null && this.#position !== null && safe > this.#position ? safe : this.since;
+  begin(safe) {
+    if (safe !== null && this.#position !== null && safe > this.#position) this.since = safe;
+    this.#position = null;
+    return this.since;
   }
 
   taken(answer) {
@@ -76,7 +79,10 @@ export class Subscriptions {
     this.#processors.set(key, [...(this.#processors.get(key) ?? []), fn]);
   }
 
-  /** The connection is there: subscribe to all. */
+  /**
+   * A new connection is there: subscribe to all.
+   * @param {string|null} safe the last safe position of the one before
+   */
   connected(safe) {
     for (const each of this.#all) this.#subscribe(each, safe);
   }
@@ -104,7 +110,7 @@ export class Subscriptions {
   }
 
   #subscribe(subscription, safe) {
-    const since = subscription.from(safe);
+    const since = subscription.begin(safe);
     const asked = { channel: subscription.token, ...(since === undefined ? {} : { since }) };
     this.ask("subscribe", asked, (answer) => {
       if (answer?.ok) subscription.taken(answer);

@@ -1,0 +1,301 @@
+"""A client that is no browser: it follows a page, a user or channels, and comes back by itself.
+
+On python-socketio's own client, which the extra ``django-serverpush[client]`` brings. Needs
+neither Django's settings nor the site's code.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import socketio
+
+from serverpush.exceptions import ConnectionRefused, PushServerAway
+
+# Ids of events that were applied: as many as the server keeps in its history by default.
+REMEMBERED = 10_000
+# Seconds for an answer, and between two attempts to connect, before they are randomised.
+ANSWER_SECONDS = 20.0
+FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
+# Refusals that another try may end.
+FOR_NOW = frozenset({"too_many_connections", "server_error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What came: an update or a message by its name, or a word of the server's own.
+
+    ``serverpush:refresh`` says that something was missed that can't be had again;
+    ``reason`` is in ``data``.
+    """
+
+    name: str
+    data: Any
+    meta: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Subscription:
+    """A channel's or route's token, where it begins, and where the server last took it."""
+
+    token: str
+    since: Any
+    position: str = ""
+
+    def begin(self, safe: str) -> None:
+        """Begin anew with a new connection, ``safe`` being the last position of the one before."""
+        # What was missed follows the answer, and may have been lost on the way.
+        if self.position and safe > self.position:
+            self.since = safe
+        self.position = ""
+
+
+class Client:
+    """Follows a page, a user or channels; iterate over it for what comes.
+
+    Arguments:
+        address: of the push server, such as ``"http://127.0.0.1:8013"``.
+        url, query: a page's path and query string.
+        page: instead of ``url``, the token of a page record.
+        user: a user's token.
+        since: replay what came after this position or ``generated_timestamp``.
+        headers: of the handshake: a ``Cookie``, and the ``Origin`` that goes with it.
+
+    A connection that is lost is made again, without an end, and what was missed comes
+    then, each once and in order. A thread does that, from the first iteration or
+    ``subscribe`` until ``close`` or the end of a ``with`` block.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        url: str | None = None,
+        query: str | None = None,
+        page: str | None = None,
+        user: str | None = None,
+        since: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        given = {"url": url, "query": query, "page": page, "user": user}
+        self._address = address
+        self._auth = {name: value for name, value in given.items() if value is not None}
+        self._auth["tab"] = f"{random.getrandbits(128):x}"
+        self._since = since
+        self._safe = ""
+        self._headers = headers or {}
+        self._subscriptions: list[_Subscription] = []
+        self._events: queue.SimpleQueue[Event | Exception | None] = queue.SimpleQueue()
+        self._applied: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()
+        self._ready = threading.Event()
+        self._closed = threading.Event()
+        self._refused: dict[str, Any] = {}
+        self._socketio: socketio.Client | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Event]:
+        """What comes, as it comes; ends with ``close``, and after ``serverpush:logout``.
+
+        Raises ``ConnectionRefused`` where the push server does not let it in.
+        """
+        self._start()
+        while (event := self._events.get()) is not None:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+            if event.name == "serverpush:logout":
+                return
+
+    def subscribe(self, token: str, since: Any = None) -> dict[str, Any]:
+        """Follow a channel or a route; returns the server's answer.
+
+        Arguments:
+            token: one of ``{% channel_token %}``, or a channel's id where the site lets
+                clients subscribe without one.
+            since: replay what came after it; None: from now on.
+
+        Raises ``ConnectionRefused`` where it is refused, and ``PushServerAway`` where
+        there is no connection within 20 seconds.
+        """
+        subscription = _Subscription(token, since)
+        self._start()
+        answer = self._ask(subscription)
+        self._subscriptions.append(subscription)
+        return answer
+
+    def unsubscribe(self, token: str) -> None:
+        """Follow a channel or a route no longer."""
+        self._subscriptions = [each for each in self._subscriptions if each.token != token]
+        if self._ready.is_set() and self._socketio is not None:
+            self._socketio.emit("unsubscribe", {"channel": token})
+
+    def close(self) -> None:
+        """Disconnect, and end all iterations."""
+        self._closed.set()
+        self._events.put(None)
+        with self._lock:
+            if self._socketio is not None:
+                self._disconnect(self._socketio)
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(ANSWER_SECONDS)
+
+    # The thread
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None and not self._closed.is_set():
+                self._thread = threading.Thread(
+                    target=self._run, name="serverpush-client", daemon=True
+                )
+                self._thread.start()
+
+    def _run(self) -> None:
+        wait = FIRST_WAIT
+        while not self._closed.is_set():
+            if self._live():
+                wait = FIRST_WAIT
+            elif self._refused and self._refused.get("code") not in FOR_NOW:
+                code, message = self._refused.get("code", ""), self._refused.get("message", "")
+                self._events.put(ConnectionRefused(code, message))
+                return
+            self._closed.wait(wait * random.uniform(0.5, 1.5))
+            wait = min(2 * wait, LONGEST_WAIT)
+
+    def _live(self) -> bool:
+        """Connect, and return when the connection is lost; was there one?"""
+        self._refused = {}
+        for each in self._subscriptions:
+            each.begin(self._safe)
+        connection = self._connection()
+        with self._lock:
+            self._socketio = connection
+        try:
+            since = self._safe or self._since
+            auth = self._auth if since is None else {**self._auth, "since": since}
+            connection.connect(
+                self._address,
+                auth=auth,
+                headers=self._headers,
+                transports=["websocket"],
+                wait_timeout=ANSWER_SECONDS,
+            )
+            if not self._ready.wait(ANSWER_SECONDS):
+                return False
+            for each in list(self._subscriptions):
+                self._resubscribe(each)
+            connection.wait()
+            return True
+        except socketio.exceptions.SocketIOError:
+            return False
+        finally:
+            self._ready.clear()
+            self._disconnect(connection)
+
+    def _resubscribe(self, subscription: _Subscription) -> None:
+        try:
+            self._ask(subscription)
+        except ConnectionRefused as error:
+            self._subscriptions.remove(subscription)
+            self._events.put(error)
+
+    def _ask(self, subscription: _Subscription) -> dict[str, Any]:
+        asked = {"channel": subscription.token}
+        if subscription.since is not None:
+            asked["since"] = subscription.since
+        if not self._ready.wait(ANSWER_SECONDS) or self._socketio is None:
+            raise PushServerAway("there is no connection")
+        try:
+            answer: dict[str, Any] = self._socketio.call("subscribe", asked, timeout=ANSWER_SECONDS)
+        except socketio.exceptions.SocketIOError as error:
+            raise PushServerAway(str(error) or type(error).__name__) from error
+        if "error" in answer:
+            raise ConnectionRefused(answer.get("code", ""), answer["error"])
+        subscription.position = answer["position"]
+        if subscription.since is None:
+            subscription.since = answer["position"]
+        return answer
+
+    def _connection(self) -> socketio.Client:
+        """A new one, which hands over packets in the order in which they come."""
+        connection = socketio.Client(reconnection=False, handle_sigint=False)
+        start = connection.eio.start_background_task
+
+        def start_or_call(target: Any, *arguments: Any, **options: Any) -> Any:
+            # The library would start a thread for each, and lose their order.
+            if getattr(target, "__name__", "") in ("_handle_event_internal", "_handle_eio_message"):
+                return target(*arguments, **options)
+            return start(target, *arguments, **options)
+
+        connection.start_background_task = start_or_call
+        connection.eio.start_background_task = start_or_call
+        connection.on("*", self._take)
+        connection.on("connect_error", self._note_refusal)
+        return connection
+
+    def _disconnect(self, connection: socketio.Client) -> None:
+        connection.disconnect()
+        # The library leaves it open where the server has closed it.
+        if connection.eio.ws is not None:
+            connection.eio.ws.shutdown()
+
+    # In the order in which they come
+
+    def _note_refusal(self, data: Any) -> None:
+        found = data.get("data") if isinstance(data, dict) else None
+        self._refused = found if isinstance(found, dict) else {}
+
+    def _take(self, name: str, data: Any = None, meta: Any = None) -> None:
+        meta = meta if isinstance(meta, dict) else {}
+        if name == "serverpush:ready":
+            if data.get("live"):
+                self._advance(data["position"])
+            self._ready.set()
+            return
+        if "id" in meta and not self._is_new(meta["id"]):
+            return
+        if name == "serverpush:refresh":
+            self._go_on(data)
+        if "page" in meta:
+            # The page's dependencies are new: this is what it comes back with.
+            kept = {name: told for name, told in self._auth.items() if name in ("user", "tab")}
+            self._auth = {"page": meta["page"], **kept}
+        self._events.put(Event(name, data, meta))
+        self._advance(meta.get("safe", ""))
+
+    def _advance(self, safe: str) -> None:
+        self._safe = max(self._safe, safe)
+
+    def _go_on(self, told: dict[str, Any]) -> None:
+        """What was missed is gone, and has been told."""
+        if "channel" not in told and "route" not in told:
+            self._safe = ""
+            self._since = None
+        for each in self._subscriptions:
+            each.since = each.position or each.since
+
+    def _is_new(self, id: str) -> bool:
+        if id in self._applied:
+            return False
+        self._applied[id] = None
+        if len(self._applied) > REMEMBERED:
+            self._applied.popitem(last=False)
+        return True
