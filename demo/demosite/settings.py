@@ -43,6 +43,7 @@ TEMPLATES = [
 ]
 
 SERVERPUSH_PORT = int(os.environ.get("PUSH_PORT", "8013"))  # live
+SERVERPUSH_CHANNELS = {"room-*": {"history": 100, "presence": True}}  # live
 SERVERPUSH_NOTIFIER_PORT = int(os.environ.get("NOTIFIER_PORT", "8014"))  # live
 
 DATABASES = {

@@ -1,6 +1,6 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
-from pages.views import counter, hello, hello_fields, hello_function, hello_view, home, tasks
+from pages.views import chat, counter, hello, hello_fields, hello_function, hello_view, home, tasks
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -16,6 +16,8 @@ urlpatterns = [
     path("tasks/<int:pk>/rename/", tasks.rename, name="rename_task"),
     path("tasks/<int:pk>/move/", tasks.move, name="move_task"),
     path("tasks/<int:pk>/delete/", tasks.delete, name="delete_task"),
+    path("chat/", chat.chat, name="chat"),
+    path("chat/say/", chat.say, name="say"),
     path("login/", LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
 ]

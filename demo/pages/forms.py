@@ -1,6 +1,6 @@
 from django import forms
 
-from pages.models import Person, Task
+from pages.models import Line, Person, Task
 
 
 class PersonForm(forms.ModelForm):
@@ -21,3 +21,10 @@ class ColumnForm(forms.ModelForm):
     class Meta:
         model = Task
         fields = ["column"]
+
+
+class LineForm(forms.ModelForm):
+    class Meta:
+        model = Line
+        fields = ["text"]
+        error_messages = {"text": {"required": "Say something."}}

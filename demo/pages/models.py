@@ -47,3 +47,20 @@ class Task(models.Model):
             }
             for place, column in enumerate(columns)
         ]
+
+
+class Line(models.Model):
+    """What somebody said in the chat; kept for those who come later."""
+
+    name = models.CharField(max_length=150, editable=False)
+    text = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self):
+        return f"{self.name}: {self.text}"
+
+    @classmethod
+    def latest(cls, count=30):
+        return list(cls.objects.order_by("-pk")[:count])[::-1]

@@ -67,10 +67,10 @@ class Channels:
         """Note by what a connection's page is known again when it comes back."""
         self._tabs[id] = tab if isinstance(tab, str) and 0 < len(tab) <= MAX_TAB else id
 
-    def disconnect(self, id: str, now: float) -> None:
+    def disconnect(self, id: str, now: float, *, said_goodbye: bool) -> None:
         """Forget a connection; ``now`` in seconds since the epoch."""
         self._tabs.pop(id, None)
-        self._presence.disconnect(id, now)
+        self._presence.disconnect(id, now, said_goodbye=said_goodbye)
 
     def answer(self, client: Client, name: str, arguments: list[Any]) -> Any:
         """Take an event; returns its acknowledgement. Raises ``Refused`` for a wrong one."""

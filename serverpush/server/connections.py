@@ -114,12 +114,12 @@ class Connections:
         return self._channels.answer(client, name, arguments)
 
     def disconnected(self, client: Client, reason: str) -> None:
-        self.forget(client.id)
+        self.forget(client.id, said_goodbye=reason == "client disconnect")
         self._telemetry.closed(client.id, reason)
 
-    def forget(self, id: str) -> None:
-        """Keep nothing of a connection any more."""
-        self._channels.disconnect(id, self._clock())
+    def forget(self, id: str, *, said_goodbye: bool = False) -> None:
+        """Keep nothing of a connection any more, but that its page may come back."""
+        self._channels.disconnect(id, self._clock(), said_goodbye=said_goodbye)
         self._messaging.disconnect(id)
         self._dispatch.disconnect(id)
         self._access.discard(id)

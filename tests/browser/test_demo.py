@@ -104,6 +104,36 @@ def test_the_task_board_in_two_windows_one_logged_out(two):
     assert one.locator("#add").count() == 1
 
 
+def test_the_chat_of_two_and_one_who_reads_along(two, window, demo):
+    ada, nobody = two("/chat/", "ada")
+    grace, other = two("/chat/", "grace")
+    other.close()
+    for page in (ada, grace, nobody):
+        expect(page.locator("#users li")).to_have_text(["ada", "grace"])
+        expect(page.locator("#visitors")).to_have_text("and 1 reading along")
+    for page, text in ((ada, "Hello <b>all</b>"), (grace, "Hi!")):
+        page.fill("#text", text)
+        page.click("#say button")
+        expect(page.locator("#text")).to_have_value("")
+    for page in (ada, grace, nobody):
+        said = page.locator("#lines li:not(.note)")
+        expect(said.last).to_have_text("grace Hi!")
+        assert said.all_inner_texts()[-2:] == ["ada Hello <b>all</b>", "grace Hi!"]
+    # What was missed while the connection was away arrives once.
+    nobody.context.set_offline(True)
+    nobody.evaluate("serverpush.stop()")
+    ada.fill("#text", "Still there?")
+    ada.click("#say button")
+    expect(grace.locator("#lines li").last).to_have_text("ada Still there?")
+    nobody.context.set_offline(False)
+    nobody.evaluate("serverpush.start()")
+    expect(nobody.locator("#lines li").last).to_have_text("ada Still there?")
+    assert nobody.locator("#lines li", has_text="Hi!").count() == 1
+    # Others are told of who is gone, in a while.
+    grace.close()
+    expect(ada.locator("#users li")).to_have_text(["ada"], timeout=40_000)
+
+
 def test_what_is_being_typed_is_kept(two):
     one, other = two("/tasks/", "grace")
     other.close()

@@ -15,6 +15,8 @@ from serverpush.protocol import Page, Visitor
 # Seconds in which a page that lost its connection may come back as the one it was. The
 # page's script does within four, once the server is there.
 GRACE = 15.0
+# The same where it said goodbye: it was closed, most likely, or left by a link.
+LEFT = 3.0
 # Users that are named; of the others only the number is told.
 MAX_NAMED = 200
 
@@ -59,7 +61,7 @@ class Presence:
         self._members: dict[str, dict[Key, Member]] = {}
         # By connection: the channels, and as whom.
         self._channels: dict[str, tuple[Key, dict[str, None]]] = {}
-        self._lingering: OrderedDict[tuple[str, Key], float] = OrderedDict()
+        self._lingering: dict[tuple[str, Key], float] = {}
         self._leaving: OrderedDict[int, SubscribeJob] = OrderedDict()
         self._changed: dict[str, None] = {}
         self._count = 0
@@ -97,18 +99,18 @@ class Presence:
         if self._without(channel, key, id):
             self._remove(channel, key)
 
-    def disconnect(self, id: str, now: float) -> None:
+    def disconnect(self, id: str, now: float, *, said_goodbye: bool = False) -> None:
         """Note that a connection is gone; its page may come back. ``now`` in seconds."""
+        until = now + (LEFT if said_goodbye else GRACE)
         key, channels = self._channels.pop(id, (("", ""), {}))
         for channel in channels:
             if self._without(channel, key, id):
-                self._members[channel][key].until = now + GRACE
-                self._lingering[channel, key] = now + GRACE
+                self._members[channel][key].until = until
+                self._lingering[channel, key] = until
 
     def tick(self, now: float) -> None:
         """Let those be gone who did not come back. ``now`` in seconds since the epoch."""
-        while self._lingering and next(iter(self._lingering.values())) <= now:
-            (channel, key), _ = self._lingering.popitem(last=False)
+        for channel, key in [each for each, until in self._lingering.items() if until <= now]:
             self._remove(channel, key)
 
     def changed(self) -> list[str]:

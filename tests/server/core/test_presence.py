@@ -8,7 +8,7 @@ import pytest
 
 from serverpush.exceptions import BadMessage
 from serverpush.protocol import Page, Visitor
-from serverpush.server.core.presence import GRACE, Member, Presence
+from serverpush.server.core.presence import GRACE, LEFT, Member, Presence
 
 NOW = 1000.0
 ROOM = "room"
@@ -70,6 +70,15 @@ def test_who_does_not_come_back_has_left(presence):
     assert presence.changed() == [ROOM]
     assert left(presence) == [(ROOM, "7", "unsubscribe")]
     assert left(presence) == []
+
+
+def test_who_said_goodbye_has_left_sooner(presence):
+    join(presence, "one", "a", "7")
+    join(presence, "two", "b", "8")
+    presence.disconnect("a", NOW)
+    presence.disconnect("b", NOW, said_goodbye=True)
+    presence.tick(NOW + LEFT)
+    assert left(presence) == [(ROOM, "8", "unsubscribe")]
 
 
 def test_who_unsubscribes_has_left_at_once(presence):
