@@ -8,6 +8,8 @@ import { Subscriptions } from "./subscriptions.js";
 import { parse, swapDocument } from "./swap.js";
 
 const REFUSED_TOKEN = ["token_expired", "session_mismatch", "bad_token"];
+// Until this age in milliseconds, what a page shows of a channel is what it was rendered with.
+const YOUNG = 30_000;
 // A page that says nothing of itself may subscribe to channels all the same.
 const NO_PAGE = { server: null };
 
@@ -40,9 +42,11 @@ export class Client {
    * @param {DOMStringMap} [options.dataset] of the script element: `server`, `port`
    * @param {object} [options.refresher] options of Refresher
    * @param {(url: string) => void} [options.navigate]
+   * @param {() => number} [options.age] of the page since it was asked for, in milliseconds
    */
-  constructor({ dataset, refresher, navigate } = {}) {
+  constructor({ dataset, refresher, navigate, age = () => performance.now() } = {}) {
     this.dataset = dataset;
+    this.age = age;
     this.navigate = navigate ?? ((url) => window.location.replace(url));
     this.events = new Events(window);
     this.subscriptions = new Subscriptions({
@@ -89,8 +93,8 @@ export class Client {
    * @param {string|Object<string, string>} tokens one, or several by names of the page's own
    * @param {(data: any, meta: object) => void} [fn]
    * @param {object} [options]
-   * @param {string|number|null} [options.since] replay what came after it; when the page was
-   *   rendered, if there is none, and null for nothing
+   * @param {string|number|null} [options.since] replay what came after it; if there is none, what
+   *   came after the page was rendered, or nothing if that is long ago; null for nothing
    * @returns {() => void} ends it
    */
   subscribe(tokens, fn, { since = this.#since() } = {}) {
@@ -117,6 +121,7 @@ export class Client {
   }
 
   #since() {
+    if (this.age() > YOUNG) return undefined;
     return (this.#page ?? readPage(document, window.location))?.since;
   }
 

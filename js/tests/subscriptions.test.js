@@ -9,6 +9,7 @@ let asked;
 let answer;
 let requests;
 let ready;
+let age;
 
 const connected = () => until(() => client.state === "connected");
 const meta = (id, channel, safe = id) => ({ id, safe, channel });
@@ -30,7 +31,8 @@ async function visit(page = pageHTML()) {
     },
   });
   show(page, `${site.origin}/room/`);
-  client = new Client({ dataset: { server: "" }, refresher: { jitter: 0 } });
+  age = 0;
+  client = new Client({ dataset: { server: "" }, refresher: { jitter: 0 }, age: () => age });
 }
 
 const told = (name) => asked.filter(([event]) => event === name).map(([, data]) => data);
@@ -72,6 +74,16 @@ test("subscribes from the page's own time, and hands over what comes", async () 
   site.sockets[0].emit("channel", { value: 43 }, meta("e-7", "other"));
   await until(() => plain.mock.calls.length === 2);
   expect(heard.mock.calls).toEqual([[{ value: 42 }, meta("e-6", "news")]]);
+});
+
+test("subscribes from now on a page that was loaded long ago", async () => {
+  await visit();
+  client.start();
+  age = 40_000;
+  client.subscribe("token of news");
+  client.subscribe("token of chat", null, { since: "e-3" });
+  await subscribed(2);
+  expect(told("subscribe")).toEqual([{ channel: "token of news" }, { channel: "token of chat", since: "e-3" }]);
 });
 
 test("several by names of the page's own", async () => {
