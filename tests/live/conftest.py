@@ -6,6 +6,7 @@ import pytest
 
 from .browsers import Browser
 from .processes import Live
+from .visitors import Visitor
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +29,17 @@ def browser(live):
     yield browser
     for each in browsers:
         each.close()
+
+
+@pytest.fixture
+def visitor(live):
+    """Makes visitors of a site that has the pages of ``views_messages``."""
+    visitors = []
+
+    def visitor(name=""):
+        visitors.append(Visitor(live, name))
+        return visitors[-1]
+
+    yield visitor
+    for each in visitors:
+        each.session.close()

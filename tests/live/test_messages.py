@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 
 import pytest
 import requests
 import websocket
 
-from .clients import Client, page_record, refusal
+from .clients import Client, refusal
 from .processes import Live
 
 
@@ -19,44 +18,6 @@ def live(tmp_path_factory):
     with Live(tmp_path_factory.mktemp("live"), {"LIVE_URLS": "tests.live.views_messages"}) as live:
         live.start()
         yield live
-
-
-class Visitor:
-    """A browser: its session and what its pages say."""
-
-    def __init__(self, live, name=""):
-        self.live = live
-        self.session = requests.Session()
-        self.pk = self.get(f"/log-in/{name}/").json()["pk"] if name else None
-
-    def get(self, path, **params):
-        response = self.session.get(self.live.url + path, params=params, timeout=20)
-        response.raise_for_status()
-        return response
-
-    @property
-    def headers(self):
-        cookie = "; ".join(f"{each.name}={each.value}" for each in self.session.cookies)
-        return {"Cookie": cookie} if cookie else {}
-
-    def load(self, path):
-        """A page's record, and the tokens in it."""
-        html = self.get(path).text
-        found = re.search(r'<script id="tokens".*?>(.*?)</script>', html)
-        return page_record(html), json.loads(found[1]) if found else {}
-
-
-@pytest.fixture
-def visitor(live):
-    visitors = []
-
-    def visitor(name=""):
-        visitors.append(Visitor(live, name))
-        return visitors[-1]
-
-    yield visitor
-    for each in visitors:
-        each.session.close()
 
 
 @pytest.fixture

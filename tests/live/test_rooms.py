@@ -7,7 +7,6 @@ import requests
 
 from .clients import Client
 from .processes import Live, wait_until
-from .test_messages import Visitor
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.live.settings_rooms"}
 
@@ -17,19 +16,6 @@ def live(tmp_path_factory):
     with Live(tmp_path_factory.mktemp("live"), SETTINGS) as live:
         live.start()
         yield live
-
-
-@pytest.fixture
-def visitor(live):
-    visitors = []
-
-    def visitor(name=""):
-        visitors.append(Visitor(live, name))
-        return visitors[-1]
-
-    yield visitor
-    for each in visitors:
-        each.session.close()
 
 
 @pytest.fixture
