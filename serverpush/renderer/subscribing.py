@@ -64,8 +64,10 @@ class _Asking:
         job = self.job
         user: Any = getattr(request, "user", None)
         if job.user and not getattr(user, "is_authenticated", False):
-            # Of a session that has ended since, or by a user's token alone.
-            request.user = user = _user(job.user) or user
+            # Who leaves, of a session that has ended since; or by a user's token alone.
+            found = _user(job.user)
+            if found is not None and (job.signal == "unsubscribe" or found.is_active):
+                request.user = user = found
         if job.asks and not _hook()(request, job.channel):
             return HttpResponse(status=403)
         if job.signal:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 
 from serverpush import tokens
-from serverpush.conf import Config, channel, is_loopback, losses_file
+from serverpush.conf import Config, channel, config, is_loopback, losses_file
 from serverpush.exceptions import CannotStart, RendererFailed
 from serverpush.jobs import (
     AccessResult,
@@ -50,6 +50,7 @@ Entry = TypeVar("Entry")
 
 NOTIFIER_CONNECTIONS = 1000
 TICK_SECONDS = 1.0
+STOP_SECONDS = 1.0
 # For which one body of changes may keep everybody else waiting.
 TURN_SECONDS = 0.005
 # What a clock may be set back by without a word.
@@ -145,8 +146,9 @@ class PushServer:
             self._waker.wait()
         finally:
             ticking.cancel()
-            for server in servers:
-                server.stop()
+            for server, seconds in zip(servers, (0, STOP_SECONDS), strict=True):
+                # A body that is being applied is applied to its end, or not at all.
+                server.stop(seconds)
             state.save(self.log, self.access, self.presence, path)
             self.transport.stop()
             self.pool.stop()
@@ -164,7 +166,13 @@ class PushServer:
         )
         skew = 0.0 if is_loopback(config.notifier_host) else REMOTE_SKEW
         self.dispatch = Dispatch(self.log, self._models, skew=skew)
-        self.messaging = Messaging(self.log, self.dispatch.registry, self.dispatch.unsettled)
+        self.messaging = Messaging(
+            self.log,
+            self.dispatch.registry,
+            self.dispatch.unsettled,
+            self.access.bind,
+            config.send_buffer // 2,
+        )
         self.presence = Presence(lambda id: channel(id).presence, lambda: self.pool.listens)
         jobs: Turns[tuple[Any, Job]] = Turns(
             self.access.next_job,
@@ -248,6 +256,7 @@ class PushServer:
         watch("resolvings_waiting", "URLs to be resolved", lambda: self.pool.resolving)
 
     def _end(self, ending: Ending) -> None:
+        self.messaging.ended(ending)
         self._emitter.do(self.access.end(ending, self._clock()))
         self.pool.wake()
 
@@ -373,7 +382,9 @@ class PushServer:
 def _limits(topic: Topic) -> tuple[int, float]:
     """How many messages of a topic are kept, and for how many seconds."""
     kind, _, name = topic.partition(":")
-    chosen = channel(name if kind == "channel" else "")
+    if kind != "channel":
+        return config().history_size, config().history_seconds
+    chosen = channel(name)
     return chosen.history, chosen.seconds
 
 

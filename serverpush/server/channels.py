@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -62,10 +63,16 @@ class Channels:
         # By which each connection's page is known again.
         self._tabs: dict[str, str] = {}
         self._told = 0
+        # So that no other life of the push server tells under the same names.
+        self._life = secrets.token_hex(4)
 
-    def connect(self, id: str, tab: Any) -> None:
-        """Note by what a connection's page is known again when it comes back."""
-        self._tabs[id] = tab if isinstance(tab, str) and 0 < len(tab) <= MAX_TAB else id
+    def connect(self, id: str, tab: Any, user: str) -> None:
+        """Note by what a connection's page is known again when it comes back.
+
+        ``user`` is that of its user's token, empty without one.
+        """
+        known = tab if isinstance(tab, str) and 0 < len(tab) <= MAX_TAB else id
+        self._tabs[id] = f"{known} {user}"
 
     def disconnect(self, id: str, now: float, *, said_goodbye: bool) -> None:
         """Forget a connection; ``now`` in seconds since the epoch."""
@@ -121,14 +128,19 @@ class Channels:
         if known is not None and not asks:
             return Member(known.user, known.name, page, visitor)
         signal = "subscribe" if known is None and matters else ""
-        job = SubscribeJob(channel, page, visitor, visit.user, asks, signal)  # type: ignore[arg-type]
+        # Of a session, its cookie says whose it is; or it has ended.
+        user = "" if visit.session else visit.user
+        job = SubscribeJob(channel, page, visitor, user, asks, signal)  # type: ignore[arg-type]
         result = self._ask(job)
         if result.error:
             self._do([Report(result.error)])
             raise Refused("server_error", f"the site could not be asked about {channel!r}")
         if not result.allowed:
             raise Refused("forbidden", f"the site does not let you subscribe to {channel!r}")
-        if self._access.visit(client.id) is None:
+        is_there = self._access.visit(client.id) is not None
+        if asks and result.user:
+            is_there = self._access.bind(client.id, result.user)
+        if not is_there:
             raise Refused("session_mismatch", "access has ended")
         return Member(result.user, result.name, page, visitor) if matters else None
 
@@ -154,8 +166,8 @@ class Channels:
             raise Refused("session_mismatch", "this token was made for another session")
         if user and user != visit.user:
             raise Refused("session_mismatch", "this token was made for another user")
-        if session:
-            self._access.bind(client.id)
+        if session and not self._access.bind(client.id):
+            raise Refused("session_mismatch", "access has ended")
         return topic, False
 
     def _open(self, channel: Any) -> Topic:
@@ -171,7 +183,11 @@ class Channels:
         self._presence.tick(now)
         for channel in self._presence.changed():
             self._told += 1
-            self._do(self._messaging.tell(channel, self._presence.present(channel), self._told))
+            self._do(
+                self._messaging.tell(
+                    channel, self._presence.present(channel), f"{self._life}{self._told}"
+                )
+            )
 
     def failed(self, farewell: Farewell, reason: str) -> list[Action]:
         """Take it that nobody could be told of a page that left."""

@@ -84,7 +84,7 @@ class Connections:
             self._emitter.close([client])
             return
         self._access.add(client.id, visit, admission.made)
-        self._channels.connect(client.id, admission.tab)
+        self._channels.connect(client.id, admission.tab, "" if page.user else visit.user)
         self._telemetry.connected(client.id, page.path, page.user, peer(client.handshake))
         since = self._since(admission)
         if page.dependencies and visit.is_bound and not self._access.remembers(page.time):
@@ -102,7 +102,11 @@ class Connections:
         told = self._messaging.connect(
             client.id, since, user=visit.user, key=visit.key, session=visit.session
         )
-        self._emitter.ready([client], self._dispatch.log.head, live=live and not told)
+        # Something may be held back for it, until somebody has looked whose it is.
+        connection = self._dispatch.registry.get(client.id)
+        is_owed = connection is not None and len(connection.floors) > 0
+        live = live and not told and not is_owed
+        self._emitter.ready([client], self._dispatch.log.head, live=live)
         self._emitter.do(actions)
         # To be told once is enough.
         self._emitter.do(each for each in told if not (actions and isinstance(each, Refresh)))

@@ -148,12 +148,21 @@ class Access:
         """On whose behalf a connection is there; None where it is not, or no more."""
         return self._visits.get(id)
 
-    def bind(self, id: str) -> None:
-        """Let a connection be one that ends when its session does, and is looked at."""
-        visit, rendered = self._visits[id], self._rendered[id]
-        if not visit.is_bound:
+    def bind(self, id: str, user: str = "") -> bool:
+        """Let a connection end when its session does, or the access of ``user``.
+
+        Returns whether there is still access; where there is none, nothing is changed.
+        """
+        visit, rendered = self._visits.get(id), self._rendered.get(id, 0.0)
+        if visit is None:
+            return False
+        bound = replace(visit, user=visit.user or user, is_bound=True)
+        if self.refuses(bound, rendered):
+            return False
+        if bound != visit:
             self.discard(id)
-            self.add(id, replace(visit, is_bound=True), rendered)
+            self.add(id, bound, rendered)
+        return True
 
     def discard(self, id: str) -> None:
         visit = self._visits.pop(id, None)
@@ -172,6 +181,8 @@ class Access:
         for session in ending.sessions:
             _remember(self._ended_sessions, session, now)
             ids |= self._sessions.get(session, set())
+        for id in ids:
+            self._stamps.pop(self._visits[id].name, None)
         at = min(ending.at or now, now)
         for user in ending.users:
             ids |= self._end_user(user, at)

@@ -52,7 +52,7 @@ class Log:
         self._instances: OrderedDict[Instance, deque[tuple[Position, Change]]] = OrderedDict()
         self._gaps: deque[Position] = deque()
         # Messages have histories of their own, which may reach further back.
-        self.topics = Topics(self.floor, limits or (lambda topic: (size, seconds)))
+        self.topics = Topics(self.floor, limits or (lambda topic: (size, seconds)), seconds)
         self._last_gap: Position | None = None
 
     def __len__(self) -> int:
@@ -193,6 +193,7 @@ class Log:
         self.topics.floor = topics_floor
         for topic in topics:
             self.topics.restore(*topic)
+        self.topics.restored()
 
 
 def _entry(value: Any) -> tuple[Position, Entry]:

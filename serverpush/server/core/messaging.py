@@ -9,8 +9,8 @@ from typing import Any
 from serverpush.exceptions import BadMessage
 from serverpush.jobs import IdentifyJob, IdentifyResult
 from serverpush.messages import EVERYBODY, USERS, Message, Topic, place_of, user_topic
-from serverpush.protocol import Position, dump
-from serverpush.server.core.actions import Action, Refresh, Report, Send
+from serverpush.protocol import Ending, Position, dump
+from serverpush.server.core.actions import Action, End, Refresh, Report, Send
 from serverpush.server.core.log import Log
 from serverpush.server.core.people import Asked, People, Stranger
 from serverpush.server.core.registry import Registry
@@ -18,6 +18,8 @@ from serverpush.server.core.topics import Kept
 
 # That one connection may follow, beside everybody's and its user's.
 MAX_TOPICS = 200
+# Bytes of an event beside its data.
+OVERHEAD = 250
 
 
 class Messaging:
@@ -27,9 +29,20 @@ class Messaging:
         log: where messages get their positions, and are kept.
         registry: the connections.
         unsettled: the position up to which it is known whom each change affects.
+        bind: takes that a connection is a user's; is there still access?
+        most: characters of data that one replay may have.
     """
 
-    def __init__(self, log: Log, registry: Registry, unsettled: Callable[[], Position]) -> None:
+    def __init__(
+        self,
+        log: Log,
+        registry: Registry,
+        unsettled: Callable[[], Position],
+        bind: Callable[[str, str], bool] = lambda id, user: True,
+        most: int = 500_000,
+    ) -> None:
+        self._bind = bind
+        self._most = most
         self._log = log
         self._registry = registry
         self._unsettled = unsettled
@@ -53,9 +66,11 @@ class Messaging:
         """
         self._add(id, EVERYBODY)
         topics = [EVERYBODY]
-        user = user or (self._people.user_of(session) or "" if session else "")
-        if user:
-            topics.append(user_topic(user))
+        known = "" if user or not session else self._people.user_of(session) or ""
+        if known and not self._bind(id, known):
+            return [End((id,))]
+        if user or known:
+            topics.append(user_topic(user or known))
             self._add(id, topics[-1])
         elif session and self._people.user_of(session) is None:
             stranger = self._people.add(id, key, session)
@@ -64,6 +79,10 @@ class Messaging:
             if last is not None and since < last:
                 self._suspect(id, session, stranger, since)
         return self._replay(id, topics, since)
+
+    def ended(self, ending: Ending) -> None:
+        """Forget whose sessions are of users whose access has ended, or may have."""
+        self._people.forget(ending.sessions, (*ending.users, *ending.changed, *ending.doubtful))
 
     def disconnect(self, id: str) -> None:
         """Forget a connection."""
@@ -118,7 +137,7 @@ class Messaging:
         at = min(message.at or now, now)
         return position, list(self._sends(ids, (position, message), message.topics[:1], at))
 
-    def tell(self, channel: str, present: dict[str, Any], number: int) -> list[Action]:
+    def tell(self, channel: str, present: dict[str, Any], number: str) -> list[Action]:
         """Tell a channel's subscribers who is there: a state, which is not replayed.
 
         ``number`` tells this telling from others at the same place in the log.
@@ -154,7 +173,9 @@ class Messaging:
                 continue
             if stranger.ticket is not None:
                 connection.floors.release(stranger.ticket)
-            if user:
+            if user and not self._bind(id, user):
+                actions.append(End((id,)))
+            elif user:
                 self._add(id, user_topic(user))
                 if stranger.since is not None:
                     actions += self._replay(id, [user_topic(user)], stranger.since)
@@ -193,6 +214,9 @@ class Messaging:
             place = place_of(topics[0]) if len(topics) == 1 else {}
             return [Refresh((id,), "history", place)]
         kept = [(topic, each) for topic in topics for each in self._log.topics.since(topic, since)]
+        if sum(len(message.data) + OVERHEAD for _, (_, message) in kept) > self._most:
+            # Whoever got it at once would be closed as a slow client, again and again.
+            return [Refresh((id,), "history", place_of(topics[0]) if len(topics) == 1 else {})]
         kept.sort(key=lambda one: one[1][0])
         return [send for topic, each in kept for send in self._sends([id], each, (topic,), None)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from serverpush.exceptions import BadMessage
@@ -60,6 +61,15 @@ class People:
     def user_of(self, session: str) -> str | None:
         """The key of a session's user as text, "" for nobody; None where that is not known."""
         return self._users.get(session)
+
+    def forget(self, sessions: Iterable[str], users: Iterable[str]) -> None:
+        """Let it be asked again whose these sessions are, and those of these users."""
+        for session in sessions:
+            self._users.pop(session, None)
+        those = set(users)
+        if those:
+            for session in [each for each, user in self._users.items() if user in those]:
+                del self._users[session]
 
     def add(self, id: str, key: str, session: str) -> Stranger:
         """Note a connection whose session's user is not known."""

@@ -14,6 +14,8 @@ Limits = Callable[[Topic], tuple[int, float]]
 
 # Bytes of data that all messages together may have.
 MAX_BYTES = 64 * 1024 * 1024
+# Bytes that a message takes in each of its topics beside its data.
+OVERHEAD = 1000
 # Topics that are looked at for what is too old in one tick.
 SWEPT = 1000
 
@@ -33,9 +35,11 @@ class Topics:
         floor: the position before which nothing is known.
         limits: gives how many messages of a topic are kept at most, and for how many
             seconds.
+        seconds: how long it is remembered of a topic that its messages are gone.
     """
 
-    def __init__(self, floor: Position, limits: Limits) -> None:
+    def __init__(self, floor: Position, limits: Limits, seconds: float) -> None:
+        self._seconds = seconds
         # Of the topics that are not here: nothing was sent to them after it that is not.
         self.floor = floor
         self._limits = limits
@@ -70,12 +74,18 @@ class Topics:
             history.messages.append((position, message))
             self._order.append((position, topic))
             self._count += 1
-            self._bytes += len(message.data)
+            self._bytes += _size(message)
         self._trim(topic, history)
         while self._bytes > MAX_BYTES:
             self._drop_oldest()
         if len(self._order) > 2 * self._count + SWEPT:
             self._order = deque(self._there())
+
+    def restored(self) -> None:
+        """All topics of another life have been restored, one after another."""
+        self._order = deque(self._there())
+        # There may have been one that is no more.
+        self.last_to_users = max(self.last_to_users or self.floor, self.floor)
 
     def since(self, topic: Topic, since: Position) -> list[Kept]:
         """The messages of a topic after ``since``."""
@@ -100,7 +110,7 @@ class Topics:
             topic, history = next(iter(self._histories.items()))
             self._histories.move_to_end(topic)
             self._trim(topic, history, now)
-            if not history.messages:
+            if not history.messages and history.floor.time < now.time - self._seconds * 1000:
                 # A topic may never be used again: what is known of it is known of all.
                 del self._histories[topic]
                 self.floor = max(self.floor, history.floor)
@@ -123,7 +133,7 @@ class Topics:
     def _drop(self, history: _History) -> None:
         history.floor, message = history.messages.popleft()
         self._count -= 1
-        self._bytes -= len(message.data)
+        self._bytes -= _size(message)
 
     def _drop_oldest(self) -> None:
         position, topic = self._order.popleft()
@@ -137,3 +147,8 @@ class Topics:
             for topic, history in self._histories.items()
             for position, _ in history.messages
         )
+
+
+def _size(message: Message) -> int:
+    """What it takes in one topic; its data is there once for all of them."""
+    return OVERHEAD + len(message.data) // max(1, len(message.topics))

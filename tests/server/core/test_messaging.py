@@ -9,9 +9,9 @@ import pytest
 from serverpush.exceptions import BadMessage
 from serverpush.jobs import IdentifyJob, IdentifyResult
 from serverpush.messages import Message
-from serverpush.protocol import Gap, Page, Visitor
+from serverpush.protocol import Ending, Gap, Page, Visitor
 from serverpush.server.core import messaging as module
-from serverpush.server.core.actions import Refresh, Report, Send
+from serverpush.server.core.actions import End, Refresh, Report, Send
 from serverpush.server.core.messaging import Messaging
 from tests.server.core.world import World, where
 
@@ -25,7 +25,11 @@ class Post:
         self.world = World(**options)
         self.log = self.world.log
         self.dispatch = self.world.dispatch
-        self.messaging = Messaging(self.log, self.dispatch.registry, self.dispatch.unsettled)
+        self.bound = []
+        self.without_access = set()
+        self.messaging = Messaging(
+            self.log, self.dispatch.registry, self.dispatch.unsettled, self.bind, 10_000
+        )
         self.got = {}
         self.metas = {}
         self.reports = []
@@ -39,8 +43,14 @@ class Post:
                 if isinstance(action, Send):
                     self.got.setdefault(id, []).append(json.loads(action.payload))
                     self.metas.setdefault(id, []).append(action.meta)
+                elif isinstance(action, End):
+                    self.got.setdefault(id, []).append("end")
                 elif isinstance(action, Refresh):
                     self.got.setdefault(id, []).append(("refresh", action.reason, action.place))
+
+    def bind(self, id, user):
+        self.bound.append((id, user))
+        return user not in self.without_access
 
     def connect(self, id, since=None, page=None, **whose):
         since = self.log.head if since is None else since
@@ -156,6 +166,15 @@ def test_one_that_is_older_than_the_history_is_a_refresh(post):
     assert post.got["a"][1:] == ["goes on"]
 
 
+def test_more_than_can_be_sent_at_once_is_a_refresh(post):
+    since = post.log.head
+    for _ in range(3):
+        post.send("x" * 4000, NEWS)
+    post.connect("a")
+    post.follow("a", since=since)
+    assert post.got == {"a": [("refresh", "history", {"channel": "news"})]}
+
+
 def test_a_gap_is_a_refresh(post):
     since = post.log.head
     post.send(1, NEWS)
@@ -244,6 +263,35 @@ class TestStrangers:
         post.send("more", "user:7")
         assert post.got["again"] == ["more"]
         assert post.messaging.next_job() is None
+
+    def test_who_is_found_is_tied_to_the_access_of_the_user(self, post):
+        post.connect("a", key="k", session="s")
+        post.send("hi", "user:7")
+        post.identify(_k="7")
+        post.connect("again", key="k", session="s")
+        assert post.bound == [("a", "7"), ("again", "7")]
+
+    def test_whose_access_has_ended_gets_nothing_and_is_ended(self, post):
+        post.without_access.add("7")
+        post.connect("a", key="k", session="s")
+        post.send("hi", "user:7")
+        post.identify(_k="7")
+        post.connect("again", key="k", session="s")
+        post.send("more", "user:7")
+        assert post.got == {"a": ["end"], "again": ["end"]}
+
+    @pytest.mark.parametrize(
+        "ending", [Ending(sessions=("s",)), Ending(users=("7",)), Ending(doubtful=("7",))]
+    )
+    def test_after_an_end_it_is_asked_again(self, post, ending):
+        post.connect("a", key="k", session="s")
+        post.send("hi", "user:7")
+        post.identify(_k="7")
+        post.messaging.ended(ending)
+        post.connect("again", key="k", session="s")
+        post.send("more", "user:7")
+        post.identify(_k="")
+        assert "again" not in post.got
 
     def test_who_left_is_not_asked_about(self, post):
         post.connect("a", key="k", session="s")

@@ -92,7 +92,7 @@ def test_another_epoch_is_not_covered(log):
 
 
 def test_all_together_have_an_end(log, monkeypatch):
-    monkeypatch.setattr(module, "MAX_BYTES", 100)
+    monkeypatch.setattr(module, "MAX_BYTES", 2 * module.OVERHEAD + 100)
     start = log.head
     send(log, CHAT, "a" * 40)
     send(log, NEWS, "b" * 40)
@@ -123,3 +123,33 @@ def test_the_next_start_goes_on(log):
     assert after.covers_topic(NEWS, one)
     assert after.topics.last_to_users == after.head
     assert list(after.dump()) == lines
+
+
+def test_one_for_many_counts_its_data_once(log, monkeypatch):
+    monkeypatch.setattr(module, "MAX_BYTES", 20 * module.OVERHEAD)
+    start = log.head
+    send(log, CHAT, "x")
+    users = tuple(f"user:{number}" for number in range(10))
+    log.append(Message(users, "message", "y" * 5000), 1000)
+    assert kept(log, CHAT) == ["x"]
+    assert all(log.covers_topic(each, start) for each in users)
+
+
+def test_an_emptied_topic_is_remembered_and_makes_no_other_seem_to_have_lost_anything(log):
+    LIMITS["channel:typing"] = (0, 100.0)
+    start = log.head
+    send(log, "channel:typing", "1")
+    log.topics.trim(log.at(1001))
+    assert not log.covers_topic("channel:typing", start)
+    assert log.covers_topic(CHAT, start)
+    log.topics.trim(log.at(1100))
+    assert not log.covers_topic(CHAT, start), "nobody knows any more"
+
+
+def test_after_a_restart_there_may_have_been_one_for_users(log):
+    send(log, "user:7", "x")
+    log.topics.trim(log.at(5000))
+    send(log, CHAT, "x", now=5000)
+    after = Log(epoch="x", now=6000, size=10, seconds=10, limits=lambda topic: (10, 10.0))
+    after.load(list(log.dump()))
+    assert after.topics.last_to_users is not None
