@@ -87,7 +87,9 @@ class Owed:
         if not same_instance:
             self.before, self.pk = other.before, other.pk
         elif other.step.floor < self.step.floor:
-            # A replayed change comes after a live one: it knows what the client had.
+            # A replayed change comes after a live one: it knows what the client had when it
+            # came back, but not what it has been told since.
+            self.doubt = self.doubt or self.before != other.before
             self.before = other.before
         # Either may have come while the page was rendered, and be what it shows.
         self.doubt = self.doubt or other.doubt

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from serverpush.jobs import MatchJob, RenderJob
 from serverpush.protocol import Position
 from serverpush.server.core.dispatch import Dispatch
 
@@ -143,3 +144,29 @@ def test_a_change_from_while_the_page_was_rendered_folds_into_one_from_after_it(
     world.report(8, "changed", committed)
     world.work()
     assert world.events("ada") == [("removed", 8, {"pk": 8})]
+
+
+def test_what_a_client_was_told_since_it_came_back_is_not_forgotten(condition):
+    world = World({})
+    page = world.page(condition)
+    # Who keeps the condition while ada is away.
+    world.connect("grace", page)
+    world.connect("ada", page)
+    world.save(8, shelf="a")
+    ticket, job = world.dispatch.next_job()
+    is_in = world.execute(job)
+    world.dispatch.disconnect("ada")
+    world.connect("ada", page)
+    world.save(8, shelf="b")
+    world.do(world.dispatch.answer(ticket, is_in))
+    # That it is in is sent before the next question is answered, which is for both: for what
+    # ada missed, and for what has changed.
+    taken = [world.dispatch.next_job() for _ in range(2)]
+    assert {type(job) for _, job in taken} == {MatchJob, RenderJob}
+    for ticket, job in sorted(taken, key=lambda each: isinstance(each[1], MatchJob)):
+        world.do(world.dispatch.answer(ticket, world.execute(job)))
+    world.work()
+    shown = set()
+    for action, pk, _ in world.events("ada"):
+        shown = shown - {pk} if action == "removed" else shown | {pk}
+    assert shown == set()
