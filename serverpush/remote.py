@@ -204,7 +204,7 @@ class Client:
                 self._resubscribe(each)
             connection.wait()
             return True
-        except socketio.exceptions.SocketIOError:
+        except (socketio.exceptions.SocketIOError, PushServerAway):
             return False
         finally:
             self._ready.clear()
@@ -214,6 +214,8 @@ class Client:
         try:
             self._ask(subscription)
         except ConnectionRefused as error:
+            if error.code in FOR_NOW:
+                raise PushServerAway(str(error)) from error
             self._subscriptions.remove(subscription)
             self._events.put(error)
 

@@ -43,9 +43,10 @@ export class Subscriptions {
    * @param {(name: string, data: object, answered: (answer: object) => void) => void} options.ask
    *   emits an event, if connected
    * @param {(code: string, message: string) => void} options.onRefused
+   * @param {number} [options.retryAfter] milliseconds, at most, until one is tried again that failed
    */
-  constructor({ ask, onRefused }) {
-    Object.assign(this, { ask, onRefused });
+  constructor({ ask, onRefused, retryAfter = 10_000 }) {
+    Object.assign(this, { ask, onRefused, retryAfter });
   }
 
   get size() {
@@ -114,8 +115,14 @@ export class Subscriptions {
     const asked = { channel: subscription.token, ...(since === undefined ? {} : { since }) };
     this.ask("subscribe", asked, (answer) => {
       if (answer?.ok) subscription.taken(answer);
+      else if (answer?.code === "server_error") this.#retry(subscription);
       else this.onRefused(answer?.code, answer?.error);
     });
+  }
+
+  // The server could not find out for now; another connection subscribes by itself.
+  #retry(subscription) {
+    setTimeout(() => this.#all.has(subscription) && this.#subscribe(subscription, null), this.retryAfter * Math.random());
   }
 
   #end(subscription) {

@@ -238,6 +238,21 @@ test("as a user, by token", async () => {
   expect(site.auths[1]).toEqual({ page: "token-1", user: "ada's token", since: "e-0" });
 });
 
+test("one that failed for now is tried again", async () => {
+  answer = () => ({ error: "the server failed", code: "server_error" });
+  await visit();
+  client.subscriptions.retryAfter = 20;
+  const heard = vi.fn();
+  const stop = client.subscribe("token of news", heard);
+  await until(() => told("subscribe").length > 2);
+  answer = () => ({ ok: true, position: "e-5", channel: "news" });
+  const count = told("subscribe").length;
+  await until(() => told("subscribe").length > count);
+  site.sockets[0].emit("channel", 1, meta("e-6", "news"));
+  await until(() => heard.mock.calls.length === 1);
+  stop();
+});
+
 describe("what is refused", () => {
   test("is told in the console", async () => {
     const error = vi.spyOn(console, "error").mockImplementation(() => {});

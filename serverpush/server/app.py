@@ -124,7 +124,7 @@ class PushServer:
             raise CannotStart(f"a renderer can't start: {error}") from None
         # Not before: it can be taken only once.
         path = self._state_file(port)
-        if state.load(self.log, self.access, self.presence, path, self._clock()):
+        if state.load(self._kept, path, self._clock()):
             logger.info("continuing the log of %s", path)
         servers = [
             loop.serve(
@@ -146,10 +146,11 @@ class PushServer:
             self._waker.wait()
         finally:
             ticking.cancel()
-            for server, seconds in zip(servers, (0, STOP_SECONDS), strict=True):
-                # A body that is being applied is applied to its end, or not at all.
-                server.stop(seconds)
-            state.save(self.log, self.access, self.presence, path)
+            # A body that is being applied is applied to its end.
+            self.notifier.stop(STOP_SECONDS)
+            for server in servers:
+                server.stop()
+            state.save(self._kept, path)
             self.transport.stop()
             self.pool.stop()
 
@@ -243,6 +244,7 @@ class PushServer:
             present=self.presence.present,
             telemetry=self.telemetry,
         )
+        self._kept = state.Kept(self.log, self.access, self.presence, self.notifier)
         self._watch()
 
     def _watch(self) -> None:

@@ -22,6 +22,8 @@ Body = dict[str, Any] | bytes
 
 MAX_BODY = 1024 * 1024
 REMEMBERED_BATCHES = 10_000
+# Of these the next start has to know: the answers to others have long been received.
+MAX_DUMPED = 1000
 MAX_BATCH_KEY = 64
 MAX_GAP = 500
 
@@ -95,6 +97,8 @@ class Notifier:
         self._telemetry = telemetry
         self._batches: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._applying: dict[str, loop.Event] = {}
+        self._is_stopping = False
+        self._busy = 0
         self._routes = {
             "/notify": ("POST", self._notify),
             "/publish": ("POST", self._publish),
@@ -117,6 +121,26 @@ class Notifier:
             _STATUS[status], [("Content-Type", kind), ("Content-Length", str(len(body)))]
         )
         return [body]
+
+    def stop(self, seconds: float) -> None:
+        """Take no more bodies, and let those that are being applied be, for so long at most."""
+        self._is_stopping = True
+        waited = 0.0
+        while self._busy and waited < seconds:
+            loop.sleep(0.01)
+            waited += 0.01
+
+    def dump(self) -> list[list[Any]]:
+        """The batches that were applied last, and their answers, for the next start."""
+        return [[batch, answer] for batch, answer in list(self._batches.items())[-MAX_DUMPED:]]
+
+    def load(self, value: Any) -> None:
+        """Know batches again; raises ``BadMessage`` for what is no dump."""
+        try:
+            batches = {str(batch): dict(answer) for batch, answer in value}
+        except (TypeError, ValueError) as error:
+            raise BadMessage(f"it can't be read ({type(error).__name__})") from error
+        self._batches.update(batches)
 
     def _serve(self, environ: dict[str, Any]) -> tuple[int, Body]:
         route = self._routes.get(environ["PATH_INFO"])
@@ -159,6 +183,17 @@ class Notifier:
     ) -> tuple[int, Body]:
         """Apply a body; a batch that comes again gets the answer that it had."""
         body = self._body(environ)
+        if self._is_stopping:
+            raise _Answer(503, "the push server is stopping: send it again")
+        self._busy += 1
+        try:
+            return self._applied(body, apply)
+        finally:
+            self._busy -= 1
+
+    def _applied(
+        self, body: dict[str, Any], apply: Callable[[dict[str, Any], str], dict[str, Any]]
+    ) -> tuple[int, Body]:
         batch, gap = body.pop("batch", ""), body.pop("gap", "")
         if not isinstance(batch, str) or not isinstance(gap, str):
             raise _Answer(400, "batch and gap are texts")

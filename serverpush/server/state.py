@@ -1,4 +1,4 @@
-"""The state file: where a graceful stop leaves log, access and presence for the next start."""
+"""The state file: where a graceful stop leaves what the next start continues."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ import json
 import logging
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from serverpush.exceptions import BadMessage
 from serverpush.server.core.access import Access
 from serverpush.server.core.log import Log
 from serverpush.server.core.presence import Presence
+from serverpush.server.notifier import Notifier
 
 logger = logging.getLogger("serverpush.server")
 
 
-def load(log: Log, access: Access, presence: Presence, path: Path, now: float) -> bool:
+@dataclass(frozen=True)
+class Kept:
+    """What a graceful stop leaves for the next start."""
+
+    log: Log
+    access: Access
+    presence: Presence
+    notifier: Notifier
+
+
+def load(kept: Kept, path: Path, now: float) -> bool:
     """Continue what was left at ``path``; was there anything?
 
     ``now`` is in seconds since the epoch.
@@ -38,7 +50,7 @@ def load(log: Log, access: Access, presence: Presence, path: Path, now: float) -
         logger.error("state file %s: %s; the log begins anew", path, error)
         return False
     try:
-        _load(log, access, presence, text.splitlines(), now)
+        _load(kept, text.splitlines(), now)
     except BadMessage as error:
         _set_aside(taken, path, error)
         return False
@@ -46,16 +58,18 @@ def load(log: Log, access: Access, presence: Presence, path: Path, now: float) -
     return True
 
 
-def _load(log: Log, access: Access, presence: Presence, lines: list[str], now: float) -> None:
+def _load(kept: Kept, lines: list[str], now: float) -> None:
     try:
-        digest, ended, present = lines[0], json.loads(lines[1]), json.loads(lines[2])
-    except (IndexError, RecursionError, ValueError) as error:
+        digest, parts = lines[0], json.loads(lines[1])
+        access, presence, batches = parts["access"], parts["presence"], parts["batches"]
+    except (LookupError, RecursionError, TypeError, ValueError) as error:
         raise BadMessage(f"it can't be read ({type(error).__name__})") from error
     if digest != _digest(lines[1:]):
         raise BadMessage("it is not what was written")
-    access.load(ended)
-    presence.load(present, now)
-    log.load(lines[3:])
+    kept.access.load(access)
+    kept.presence.load(presence, now)
+    kept.notifier.load(batches)
+    kept.log.load(lines[2:])
 
 
 def _digest(lines: list[str]) -> str:
@@ -79,9 +93,14 @@ def _remove(path: Path) -> None:
         logger.error("%s", error)
 
 
-def save(log: Log, access: Access, presence: Presence, path: Path) -> None:
-    """Leave all three at ``path``: whole or not at all, readable by its owner only."""
-    lines = [json.dumps(access.dump()), json.dumps(presence.dump()), *log.dump()]
+def save(kept: Kept, path: Path) -> None:
+    """Leave it all at ``path``: whole or not at all, readable by its owner only."""
+    parts = {
+        "access": kept.access.dump(),
+        "presence": kept.presence.dump(),
+        "batches": kept.notifier.dump(),
+    }
+    lines = [json.dumps(parts), *kept.log.dump()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)

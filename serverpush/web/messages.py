@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, models
 from django.utils import timezone
 
 from serverpush.exceptions import BadMessage, InvalidMessage
@@ -33,6 +36,13 @@ from serverpush.web.commits import after_commit
 from serverpush.web.outbox import outbox
 
 Default = Callable[[Any], Any]
+
+# Users of one message; more get several, which are equal.
+MAX_USERS = 5_000
+# Lists and objects within each other.
+MAX_DEPTH = 200
+_TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKETS = re.compile(r"[\[\]{}]")
 
 
 def notify(
@@ -59,8 +69,8 @@ def notify(
     a name that no event can have; then nothing is sent.
     """
     topics = tuple(dict.fromkeys(user_topic(_key(user)) for user in users))
-    if topics:
-        _send(topics, event, data, serializer, using)
+    for begin in range(0, len(topics), MAX_USERS):
+        _send(topics[begin : begin + MAX_USERS], event, data, serializer, using)
 
 
 def notify_all(
@@ -143,6 +153,8 @@ def encode(data: Any, serializer: Default | None = None) -> str:
         raise InvalidMessage("data holds half a character, which can't be sent") from None
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidMessage(f"data can't be sent as JSON: {error}") from error
+    if not _is_shallow(text):
+        raise InvalidMessage(f"data may have {MAX_DEPTH} lists and objects within each other")
     if size > MAX_DATA:
         raise InvalidMessage(f"data may have {MAX_DATA} bytes as JSON, not {size}")
     return text
@@ -184,9 +196,31 @@ def _send(
     after_commit(put, using)
 
 
+def _is_shallow(text: str) -> bool:
+    """May everybody read it? Parsers have an end to how deep they go."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return True
+    depth = 0
+    for bracket in _BRACKETS.findall(_TEXTS.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            return False
+    return True
+
+
 def _key(user: Any) -> str:
-    if isinstance(user, int | str) and not isinstance(user, bool) and user != "":
-        return str(user)
+    """A user's primary key as text, in the one spelling that it has."""
+    if isinstance(user, models.Model) or user is None or isinstance(user, bool):
+        return _saved_key(user)
+    field: Any = get_user_model()._meta.pk
+    try:
+        key = field.to_python(user)
+    except (ValidationError, TypeError, ValueError):
+        raise InvalidMessage(f"{user!r} is neither a user nor the key of one") from None
+    return str(key) if key not in (None, "") else _saved_key(user)
+
+
+def _saved_key(user: Any) -> str:
     try:
         return user_key(user)
     except ValueError as error:

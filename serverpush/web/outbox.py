@@ -55,10 +55,7 @@ class Kind:
 
 
 def _reported(entries: Iterable[Change | Message]) -> Body:
-    body: Body = {"changes": [], "messages": []}
-    for each in entries:
-        body["messages" if isinstance(each, Message) else "changes"].append(each.to_json())
-    return body if body["messages"] else {"changes": body["changes"]}
+    return {"changes": [each.to_json() for each in entries if isinstance(each, Change)]}
 
 
 def _endings(entries: Iterable[Ending]) -> Body:
@@ -92,7 +89,11 @@ class Batch:
         value = {**kind.body(entries), "batch": uuid.uuid4().hex}
         if gap:
             value["gap"] = gap
-        return cls(kind, entries, gap, json.dumps(value, separators=(",", ":")).encode())
+        text = json.dumps(value, separators=(",", ":"))
+        messages = ",".join(each.to_text() for each in entries if isinstance(each, Message))
+        if messages:
+            text = f'{text[:-1]},"messages":[{messages}]}}'
+        return cls(kind, entries, gap, text.encode())
 
 
 class Outbox:

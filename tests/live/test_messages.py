@@ -190,11 +190,13 @@ def test_disconnecting_a_user_ends_pages_and_devices(live, visitor, connect, sen
     ada, bob = visitor("ada"), visitor("bob")
     _, tokens = ada.load("/room/lobby/")
     device, other = connect(user=tokens["user"]), open_public(bob, connect)
+    public = open_public(ada, connect)
     record, _ = ada.load("/room/lobby/")
     page = connect(ada, page=record["page"])
     send(disconnect=[ada.pk])
     device.event("serverpush:logout")
     page.event("serverpush:logout")
+    public.event("serverpush:logout")
     assert refusal(live.push_url, {"user": tokens["user"]})["code"] == "session_mismatch"
     send(notify_all=["fence"])
     assert other.event("message")[0] == "fence"

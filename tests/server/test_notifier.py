@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 
+from serverpush.exceptions import BadMessage
 from serverpush.messages import Message
 from serverpush.protocol import Change, Ending, ModelInfo, Position
 from serverpush.server.notifier import MAX_BODY, Notifier
@@ -345,3 +346,34 @@ class TestMessages:
     def test_without_the_key(self, port):
         status, _ = port.request({"to": "all", "data": 1}, path="/publish", key="")
         assert (status, port.messages) == (401, [])
+
+
+class TestStopping:
+    BATCH = {"changes": [{"model": "shop.book", "pk": 1}], "batch": "b"}
+
+    def test_what_is_being_applied_is_applied_and_nothing_else(self, port, monkeypatch):
+        def slowly(gap, changes, messages):
+            loop.sleep(0.05)
+            return port.accept(gap, changes, messages)
+
+        monkeypatch.setattr(port.notifier, "_accept", slowly)
+        post = loop.spawn(port.request, self.BATCH)
+        loop.sleep()
+        port.notifier.stop(5)
+        assert len(port.accepted) == 1
+        status, answer = port.request({**self.BATCH, "batch": "c"})
+        assert (status, "stopping" in answer["error"]) == (503, True)
+        post.join()
+        assert len(port.accepted) == 1
+
+    def test_the_next_start_knows_what_was_applied(self, port):
+        first = port.request(self.BATCH)
+        after = Port()
+        after.notifier.load(json.loads(json.dumps(port.notifier.dump())))
+        assert after.request(self.BATCH) == first
+        assert after.accepted == []
+
+    @pytest.mark.parametrize("value", [None, [1], [["b", 1]]])
+    def test_what_is_no_dump(self, port, value):
+        with pytest.raises(BadMessage):
+            port.notifier.load(value)

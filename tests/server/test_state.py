@@ -13,6 +13,7 @@ from serverpush.server import state
 from serverpush.server.core.access import Access, Visit
 from serverpush.server.core.log import Log
 from serverpush.server.core.presence import Presence
+from tests.server.test_notifier import Port
 
 NOW = 2000.0
 
@@ -25,8 +26,9 @@ def access():
     return Access(max_age=100, now=1000)
 
 
-def presence():
-    return Presence(lambda channel: True, lambda: True)
+def kept(log, access):
+    presence = Presence(lambda channel: True, lambda: True)
+    return state.Kept(log, access, presence, Port().notifier)
 
 
 def filled():
@@ -39,8 +41,8 @@ def filled():
 
 def test_the_next_start_continues_the_log(tmp_path):
     before, after = filled(), log("two", 2000)
-    state.save(before, access(), presence(), tmp_path / "deep" / "state.json")
-    assert state.load(after, access(), presence(), tmp_path / "deep" / "state.json", NOW)
+    state.save(kept(before, access()), tmp_path / "deep" / "state.json")
+    assert state.load(kept(after, access()), tmp_path / "deep" / "state.json", NOW)
     assert (after.head, after.floor, after.epoch) == (before.head, before.floor, "one")
     assert after.since(after.floor) == before.since(before.floor)
 
@@ -48,8 +50,8 @@ def test_the_next_start_continues_the_log(tmp_path):
 def test_who_has_no_access_any_more_has_none_after_the_next_start(tmp_path):
     before, after = access(), access()
     before.end(Ending(users=("1",), sessions=("hash",)), 1000)
-    state.save(log(), before, presence(), tmp_path / "state.json")
-    assert state.load(log(), after, presence(), tmp_path / "state.json", NOW)
+    state.save(kept(log(), before), tmp_path / "state.json")
+    assert state.load(kept(log(), after), tmp_path / "state.json", NOW)
     assert after.refuses(Visit("key", "hash"), 1001)
     assert after.refuses(Visit(user="1"), 999)
 
@@ -60,7 +62,7 @@ def test_no_session_key_is_left_in_it(tmp_path):
     visited.tick(1000)
     look, _ = visited.next_job()
     visited.answer(look, AccessResult(("stamp",)), 1000)
-    state.save(log(), visited, presence(), tmp_path / "state.json")
+    state.save(kept(log(), visited), tmp_path / "state.json")
     text = (tmp_path / "state.json").read_text()
     assert "stamp" in text
     assert "the key" not in text
@@ -68,23 +70,23 @@ def test_no_session_key_is_left_in_it(tmp_path):
 
 def test_it_is_used_once(tmp_path):
     path = tmp_path / "state.json"
-    state.save(filled(), access(), presence(), path)
-    assert state.load(log("two", 2000), access(), presence(), path, NOW)
-    assert not state.load(log(), access(), presence(), path, NOW)
+    state.save(kept(filled(), access()), path)
+    assert state.load(kept(log("two", 2000), access()), path, NOW)
+    assert not state.load(kept(log(), access()), path, NOW)
 
 
 def test_only_its_owner_may_read_it(tmp_path):
     path = tmp_path / "state.json"
-    state.save(filled(), access(), presence(), path)
+    state.save(kept(filled(), access()), path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_damaged_one_is_named_and_set_aside(tmp_path, caplog):
     path = tmp_path / "state.json"
-    state.save(filled(), access(), presence(), path)
+    state.save(kept(filled(), access()), path)
     path.write_text("\n".join(path.read_text().splitlines()[:-1]))
     after = log("two", 2000)
-    assert not state.load(after, access(), presence(), path, NOW)
+    assert not state.load(kept(after, access()), path, NOW)
     assert after.epoch == "two"
     assert not path.exists()
     assert (tmp_path / "state.damaged").exists()
@@ -94,14 +96,14 @@ def test_a_damaged_one_is_named_and_set_aside(tmp_path, caplog):
 def test_one_that_can_not_be_taken_away_is_not_believed(tmp_path, monkeypatch, caplog):
     # After a crash it would be there again, and tell of a time long gone.
     path = tmp_path / "state.json"
-    state.save(filled(), access(), presence(), path)
+    state.save(kept(filled(), access()), path)
 
     def refuse(self, target):
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "replace", refuse)
     after = log("two", 2000)
-    assert not state.load(after, access(), presence(), path, NOW)
+    assert not state.load(kept(after, access()), path, NOW)
     assert after.epoch == "two"
     assert str(path) in caplog.text
 
@@ -111,14 +113,14 @@ def test_what_could_not_be_written_to_its_end_is_removed(tmp_path, monkeypatch, 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(state.os, "fsync", full)
-    state.save(filled(), access(), presence(), tmp_path / "state.json")
+    state.save(kept(filled(), access()), tmp_path / "state.json")
     assert list(tmp_path.iterdir()) == []
     assert "No space left" in caplog.text
 
 
 def test_a_folder_that_can_not_be_written_is_named(tmp_path, caplog):
     (tmp_path / "file").write_text("")
-    state.save(filled(), access(), presence(), tmp_path / "file" / "state.json")
+    state.save(kept(filled(), access()), tmp_path / "file" / "state.json")
     assert str(tmp_path / "file") in caplog.text
 
 
@@ -136,18 +138,18 @@ def test_a_folder_that_can_not_be_written_is_named(tmp_path, caplog):
 )
 def test_whatever_was_not_written_is_not_believed(tmp_path, damage):
     path = tmp_path / "state.json"
-    state.save(filled(), access(), presence(), path)
+    state.save(kept(filled(), access()), path)
     path.write_bytes(damage(path.read_bytes()))
     after = log("two", 2000)
-    assert not state.load(after, access(), presence(), path, NOW)
+    assert not state.load(kept(after, access()), path, NOW)
     assert after.epoch == "two"
     assert (tmp_path / "state.damaged").exists()
 
 
 def test_one_from_a_time_to_come_is_set_aside(tmp_path, caplog):
     path = tmp_path / "state.json"
-    state.save(filled(), access(), presence(), path)
+    state.save(kept(filled(), access()), path)
     before = log("two", 900)
-    assert not state.load(before, access(), presence(), path, NOW)
+    assert not state.load(kept(before, access()), path, NOW)
     assert before.epoch == "two"
     assert "was the clock set back?" in caplog.text

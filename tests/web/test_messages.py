@@ -17,8 +17,10 @@ from serverpush import signals
 from serverpush.client import disconnect, notify, notify_all, push_route, send_update, suppress
 from serverpush.exceptions import InvalidMessage
 from serverpush.messages import MAX_DATA, Message
-from serverpush.protocol import Ending
-from serverpush.web.outbox import outbox
+from serverpush.protocol import Change, Ending
+from serverpush.web import messages, waiting
+from serverpush.web.messages import encode
+from serverpush.web.outbox import Outbox, outbox
 
 ADA, BOB = User(pk=7, username="ada"), User(pk=8, username="bob")
 
@@ -38,6 +40,15 @@ class TestWhereItGoes:
     def test_to_users(self, sent):
         notify({"msg": "Hi"}, users=[ADA, 8, ADA], event="greeting")
         assert told(sent) == [(("user:7", "user:8"), "greeting", {"msg": "Hi"})]
+
+    def test_to_more_than_one_message_can_have(self, sent, monkeypatch):
+        monkeypatch.setattr(messages, "MAX_USERS", 2)
+        notify("Hi", users=range(1, 6))
+        assert [each.topics for each in sent] == [
+            ("user:1", "user:2"),
+            ("user:3", "user:4"),
+            ("user:5",),
+        ]
 
     def test_to_nobody(self, sent):
         notify("Hi", users=[])
@@ -66,7 +77,27 @@ class TestWhereItGoes:
         assert ending.at > 0
 
 
+def nested(depth):
+    data = []
+    for _ in range(depth - 1):
+        data = [data]
+    return data
+
+
 class TestData:
+    def test_as_deep_as_may_be_and_brackets_in_texts_do_not_count(self, sent):
+        notify_all([nested(messages.MAX_DEPTH - 1), "[" * 1000, '\\"[' * 1000])
+        assert len(sent) == 1
+
+    def test_a_message_of_any_characters_fits_into_a_body(self, notifier):
+        text = "é" * (MAX_DATA // 2 - 10)
+        box = Outbox()
+        box.put(Message(("all",), "message", encode(text)))
+        batch = notifier.next_batch()
+        assert batch["messages"] == [{"to": "all", "event": "message", "at": 0, "data": text}]
+        assert batch["size"] < 1_000_000
+        assert box.flush(5)
+
     def test_dates_are_in_the_current_time_zone(self, sent):
         at = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
         with timezone.override(zone(timedelta(hours=2))):
@@ -96,6 +127,7 @@ class TestData:
             ({1: {2, 3}}, "set"),
             ("\ud800", "half a character"),
             ("x" * MAX_DATA, str(MAX_DATA)),
+            (nested(messages.MAX_DEPTH + 1), "within each other"),
         ],
     )
     def test_what_can_not_be_sent_is_named(self, sent, data, named):
@@ -118,6 +150,8 @@ class TestData:
         (lambda: notify(1, [User(username="new")]), "new"),
         (lambda: notify(1, [None]), "None"),
         (lambda: notify(1, [True]), "True"),
+        (lambda: notify(1, ["ada"]), "'ada' is neither a user nor the key of one"),
+        (lambda: notify(1, [""]), "neither a user"),
         (lambda: disconnect(User()), "saved"),
         (lambda: send_update("", 1), "1 to 200"),
         (lambda: send_update("x" * 201, 1), "201"),
@@ -212,9 +246,6 @@ class TestSignals:
 
 
 def test_messages_and_changes_go_out_in_one_batch_in_their_order(notifier):
-    from serverpush.protocol import Change
-    from serverpush.web.outbox import Outbox
-
     notifier.released.clear()
     box = Outbox()
     box.put(Change("shop.book", 1))
@@ -233,9 +264,6 @@ def test_messages_and_changes_go_out_in_one_batch_in_their_order(notifier):
 
 
 def test_a_message_that_was_dropped_is_a_gap(notifier, monkeypatch):
-    from serverpush.web import waiting
-    from serverpush.web.outbox import Outbox
-
     monkeypatch.setattr(waiting, "MAX_SIZE", 15)
     notifier.released.clear()
     box = Outbox()

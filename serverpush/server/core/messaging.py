@@ -81,8 +81,14 @@ class Messaging:
         return self._replay(id, topics, since)
 
     def ended(self, ending: Ending) -> None:
-        """Forget whose sessions are of users whose access has ended, or may have."""
+        """Forget whose sessions are of users whose access has ended, or may have.
+
+        Whoever is not known may be one of those whose connections end.
+        """
         self._people.forget(ending.sessions, (*ending.users, *ending.changed, *ending.doubtful))
+        if ending.users:
+            for session, _, _ in self._people.strangers():
+                self._people.ask(session)
 
     def disconnect(self, id: str) -> None:
         """Forget a connection."""

@@ -90,6 +90,35 @@ def test_an_older_report_takes_nothing_back(access):
     assert access.refuses(ADA, NOW)
 
 
+class TestBinding:
+    """A connection of a page for everybody, which is found to be a user's."""
+
+    def test_it_ends_with_the_user_from_then_on(self, access):
+        assert access.end(Ending(users=("9",)), NOW - 20) == []
+        assert access.bind("public", "9")
+        assert access.visit("public") == Visit(ADA.key, ADA.session, "9")
+        assert access.end(Ending(users=("9",)), NOW) == [End(("public",))]
+
+    def test_not_where_access_has_ended_already(self, access):
+        access.end(Ending(users=("9",)), NOW)
+        assert not access.bind("public", "9")
+        assert not access.visit("public").is_bound
+
+    def test_nor_where_it_is_gone(self, access):
+        assert not access.bind("gone", "9")
+
+    def test_one_that_has_a_user_keeps_it(self, access):
+        assert access.bind("a", "9")
+        assert access.visit("a") == ADA
+
+    def test_an_ended_sessions_visit_is_looked_at_again(self, access):
+        access.tick(NOW)
+        look(access)
+        access.end(Ending(sessions=(GRACE.session,)), NOW)
+        assert access.refuses(GRACE, NOW + 1)
+        assert GRACE.name not in access._stamps
+
+
 class TestDoubts:
     """A user was changed: who comes with an older page waits for a look."""
 

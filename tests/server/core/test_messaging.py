@@ -280,6 +280,16 @@ class TestStrangers:
         post.send("more", "user:7")
         assert post.got == {"a": ["end"], "again": ["end"]}
 
+    def test_whoever_is_not_known_may_be_the_one_who_is_ended(self, post):
+        post.connect("a", key="k", session="s")
+        post.connect("b", key="l", session="t")
+        post.without_access.add("7")
+        post.messaging.ended(Ending(users=("7",)))
+        post.identify(_k="7", _l="8")
+        assert post.got == {"a": ["end"]}
+        post.send("hi", "user:8")
+        assert post.got["b"] == ["hi"]
+
     @pytest.mark.parametrize(
         "ending", [Ending(sessions=("s",)), Ending(users=("7",)), Ending(doubtful=("7",))]
     )
