@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import re
+import socket
 from typing import Any
 
 import requests
@@ -67,6 +68,10 @@ class Client:
     def ask(self, name: str, *arguments: Any) -> Any:
         """Emit an event; returns the acknowledgement's value."""
         return self._socketio.call(name, arguments, timeout=WAIT_SECONDS)
+
+    def lose(self) -> None:
+        """Be cut off, without a goodbye."""
+        self._socketio.eio.ws.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._socketio.disconnect()

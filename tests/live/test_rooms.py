@@ -84,7 +84,7 @@ def test_signals_once_a_subscription_and_not_again_at_a_reconnect(visitor, open_
     assert page.subscribe()["ok"]
     assert notes(1) == ["plain-1 + ada"]
     for _ in range(2):
-        page.client.close()
+        page.client.lose()
         page.connect()
         assert page.subscribe()["ok"]
     assert page.unsubscribe()["ok"]
@@ -111,7 +111,7 @@ def test_a_deploy_is_no_coming_and_going(visitor, open_page, notes, live):
     page = open_page(visitor("ada"), "plain-4")
     page.subscribe()
     assert notes(1) == ["plain-4 + ada"]
-    page.client.close()
+    page.client.lose()
     assert live.push.stop() == 0
     live.start_push()
     page.connect()
