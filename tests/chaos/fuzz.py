@@ -276,8 +276,9 @@ def _server() -> PushServer:
         state_file=lambda port: Path(os.devnull),
     )
     server._build()
-    server._ticking = loop.spawn(loop.sleep, 1e6)
-    server._admissions._resolve = lambda job: ResolveResult(None, "there are no renderers")
+    server._connections._admissions._resolve = lambda job: ResolveResult(
+        None, "there are no renderers"
+    )
     return server
 
 

@@ -114,8 +114,7 @@ PROMISES = [
         "a row goes while the page is rendered that shows it, and is not listed any more",
         "a change from that time is in doubt, and is told",
         promises.have_no_doubt,
-        "test_ahead_of_log.py"
-        "::test_a_change_from_while_the_page_was_rendered_folds_into_one_from_after_it[where]",
+        "test_interference.py::test_what_was_there_when_the_page_recorded_goes_by_its_own_action",
     ),
     _core(
         "a page's list holds a change that is reported later, and others share the list",
