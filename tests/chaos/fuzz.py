@@ -276,6 +276,8 @@ def _server() -> PushServer:
         state_file=lambda port: Path(os.devnull),
     )
     server._build()
+    # The loop's own descriptor is there before they are counted.
+    loop.sleep()
     server._connections._admissions._resolve = lambda job: ResolveResult(
         None, "there are no renderers"
     )
