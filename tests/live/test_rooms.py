@@ -44,11 +44,13 @@ class Page:
         self.live, self.visitor, self.room = live, visitor, room
         self.record, self.tokens = visitor.load(f"/room/{room}/")
         self.tab = f"tab {id(self)}"
+        self.clients = []
         self.connect()
 
     def connect(self):
         auth = {"page": self.record["page"], "tab": self.tab}
         self.client = Client(self.live.push_url, auth, headers=self.visitor.headers)
+        self.clients.append(self.client)
         self.client.event("serverpush:ready")
 
     def subscribe(self, channel=None):
@@ -76,7 +78,8 @@ def open_page(live):
 
     yield open_page
     for each in pages:
-        each.client.close()
+        for client in each.clients:
+            client.close()
 
 
 def test_signals_once_a_subscription_and_not_again_at_a_reconnect(visitor, open_page, notes):
