@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,18 +26,13 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class Member:
-    """A page that is subscribed, by one connection or, for a moment, by none.
-
-    ``until`` is when it is taken for gone, in seconds since the epoch; None while it
-    is connected.
-    """
+    """A page that is subscribed, by one connection or, for a moment, by none."""
 
     user: str
     name: str
     page: Page
     visitor: Visitor
     ids: set[str] = field(default_factory=set)
-    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +56,10 @@ class Presence:
         self._members: dict[str, dict[Key, Member]] = {}
         # By connection: the channels, and as whom.
         self._channels: dict[str, tuple[Key, dict[str, None]]] = {}
+        # When those without a connection are taken for gone, in seconds since the epoch.
         self._lingering: dict[tuple[str, Key], float] = {}
-        self._leaving: OrderedDict[int, SubscribeJob] = OrderedDict()
+        self._leaving: deque[SubscribeJob] = deque()
         self._changed: dict[str, None] = {}
-        self._count = 0
 
     def matters(self, channel: str) -> bool:
         """Does anybody want to know who is subscribed to this channel?"""
@@ -85,7 +80,6 @@ class Presence:
         if known is member:
             self._changed[channel] = None
         known.ids.add(id)
-        known.until = None
         known.page, known.visitor = member.page, member.visitor
         self._lingering.pop((channel, key), None)
         self._channels.setdefault(id, (key, {}))[1][channel] = None
@@ -105,7 +99,6 @@ class Presence:
         key, channels = self._channels.pop(id, (("", ""), {}))
         for channel in channels:
             if self._without(channel, key, id):
-                self._members[channel][key].until = until
                 self._lingering[channel, key] = until
 
     def tick(self, now: float) -> None:
@@ -139,7 +132,7 @@ class Presence:
         """The next leaving that the project has to hear of."""
         if not self._leaving:
             return None
-        _, job = self._leaving.popitem(last=False)
+        job = self._leaving.popleft()
         return Farewell(job.channel), job
 
     def _without(self, channel: str, key: Key, id: str) -> bool:
@@ -160,9 +153,10 @@ class Presence:
         self._lingering.pop((channel, key), None)
         self._changed[channel] = None
         if self._listens():
-            self._count += 1
-            self._leaving[self._count] = SubscribeJob(
-                channel, member.page, member.visitor, member.user, signal="unsubscribe"
+            self._leaving.append(
+                SubscribeJob(
+                    channel, member.page, member.visitor, member.user, signal="unsubscribe"
+                )
             )
 
     # For the next start of the server
@@ -182,7 +176,6 @@ class Presence:
                 channel_topic(channel)
                 key = (str(tab), str(session))
                 member = Member(str(user), str(name), Page.from_json(page), Visitor())
-                member.until = now + GRACE
                 self._members.setdefault(channel, {})[key] = member
                 self._lingering[channel, key] = now + GRACE
         except (LookupError, TypeError, ValueError) as error:
