@@ -21,7 +21,7 @@ AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
 
 def check_values(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E001 to E004 and W001, W004, W005: the settings' values."""
+    """E001 to E005 and W001, W004, W005: the settings' values."""
     found: list[CheckMessage] = [*_wrong_values(), *_unknown_names()]
     try:
         config = conf.config()
@@ -30,6 +30,7 @@ def check_values(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     return [
         *found,
         *_globals(config),
+        *_functions(config),
         *_models(config),
         *_ports(config),
         *_exposed_notifier(config),
@@ -57,16 +58,36 @@ def _unknown_names() -> Iterator[CheckMessage]:
 
 def _globals(config: conf.Config) -> Iterator[CheckMessage]:
     for path in config.globals:
-        try:
-            problem = "" if callable(import_string(path)) else "it can't be called"
-        except Exception as error:  # noqa: BLE001 - whatever a module raises on import
-            problem = f"{type(error).__name__}: {error}"
+        problem = _no_function(path)
         if problem:
             yield Error(
                 f"SERVERPUSH_GLOBALS names {path!r}, which is no update function: {problem}.",
                 hint="Use dotted paths of functions (request), or (request, *args, **kwargs).",
                 id="serverpush.E002",
             )
+
+
+def _functions(config: conf.Config) -> Iterator[CheckMessage]:
+    chosen = (
+        ("SERVERPUSH_TOKENIZER", config.tokenizer, "(user) that returns a text"),
+        ("SERVERPUSH_CHANNEL_PERMISSION", config.channel_permission, "(request, channel_id)"),
+    )
+    for name, path, signature in chosen:
+        problem = "" if path is None else _no_function(path)
+        if problem:
+            yield Error(
+                f"{name} names {path!r}, which is no function: {problem}.",
+                hint=f"Use the dotted path of a function {signature}.",
+                id="serverpush.E005",
+            )
+
+
+def _no_function(path: str) -> str:
+    """Why a dotted path names no function; "" if it does."""
+    try:
+        return "" if callable(import_string(path)) else "it can't be called"
+    except Exception as error:  # noqa: BLE001 - whatever a module raises on import
+        return f"{type(error).__name__}: {error}"
 
 
 def _models(config: conf.Config) -> Iterator[CheckMessage]:

@@ -1,4 +1,4 @@
-"""What the push server asks of its renderers: jobs and results, to and from JSON."""
+"""What the push server asks of its renderers: jobs, to and from JSON."""
 
 from __future__ import annotations
 
@@ -38,37 +38,6 @@ class MatchJob:
             value["pk"],
             tuple(value["fields"]),
             tuple((number, query) for number, query in value["conditions"]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class MatchResult:
-    """``values`` are the fetched fields, None where the instance is gone.
-
-    ``unknown`` are the conditions that the database could not decide. Where it
-    could not be asked at all, ``error`` says why and the rest says nothing.
-    """
-
-    values: dict[str, Any] | None
-    met: frozenset[int] = frozenset()
-    unknown: frozenset[int] = frozenset()
-    error: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "values": self.values,
-            "met": sorted(self.met),
-            "unknown": sorted(self.unknown),
-            "error": self.error,
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> MatchResult:
-        return cls(
-            value["values"],
-            frozenset(value["met"]),
-            frozenset(value["unknown"]),
-            value["error"],
         )
 
 
@@ -117,39 +86,6 @@ class RenderJob:
 
 
 @dataclass(frozen=True, slots=True)
-class RenderResult:
-    """What became of a rendering.
-
-    ``done``: ``payload`` is JSON text, and ``page`` the page anew where a view
-    ran again with its update function. ``gone``: the instance is no more.
-    ``refused``: this visitor may not see it. ``failed``: ``error`` says why.
-    """
-
-    status: Literal["done", "gone", "refused", "failed"]
-    payload: str = ""
-    error: str = ""
-    page: Page | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "status": self.status,
-            "payload": self.payload,
-            "error": self.error,
-            "page": None if self.page is None else self.page.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> RenderResult:
-        page = value["page"]
-        return cls(
-            value["status"],
-            value["payload"],
-            value["error"],
-            None if page is None else Page.from_json(page),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class ResolveJob:
     """Resolve a URL and run its update function, for a connection by ``url``.
 
@@ -172,32 +108,6 @@ class ResolveJob:
 
 
 @dataclass(frozen=True, slots=True)
-class ResolveResult:
-    """The page that the URL gives this visitor; None where there is none to see.
-
-    ``has_failed`` tells that this could not be found out: another try may find one.
-    """
-
-    page: Page | None
-    error: str = ""
-    has_failed: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "page": None if self.page is None else self.page.to_json(),
-            "error": self.error,
-            "has_failed": self.has_failed,
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> ResolveResult:
-        page = value["page"]
-        return cls(
-            None if page is None else Page.from_json(page), value["error"], value["has_failed"]
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class AccessJob:
     """Find out who may still see what was rendered for them.
 
@@ -216,33 +126,6 @@ class AccessJob:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessResult:
-    """``stamps`` answer the visits one by one.
-
-    None: the session, or its user's access, has ended. Else a text that is
-    another one when the user's permissions are; "" for nobody's session. Those in
-    ``unknown`` places say nothing: the project's own code raised, ``error`` says
-    what. Where nothing at all could be found out ``error`` says why, and there
-    are none.
-    """
-
-    stamps: tuple[str | None, ...]
-    error: str = ""
-    unknown: frozenset[int] = frozenset()
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "stamps": list(self.stamps),
-            "error": self.error,
-            "unknown": sorted(self.unknown),
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> AccessResult:
-        return cls(tuple(value["stamps"]), value["error"], frozenset(value["unknown"]))
-
-
-@dataclass(frozen=True, slots=True)
 class IdentifyJob:
     """Find out whose sessions these are, by their keys."""
 
@@ -257,22 +140,18 @@ class IdentifyJob:
 
 
 @dataclass(frozen=True, slots=True)
-class IdentifyResult:
-    """``users`` are the users' keys as text, "" where nobody is logged in.
+class UsersJob:
+    """Find out whether there are these users, by their keys as text, and perhaps their tokens."""
 
-    None where the project's own code raised, ``error`` says what. Where nothing at
-    all could be found out ``error`` says why, and there are none.
-    """
-
-    users: tuple[str | None, ...]
-    error: str = ""
+    users: tuple[str, ...]
+    tokens: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {"users": list(self.users), "error": self.error}
+        return {"job": "users", "users": list(self.users), "tokens": self.tokens}
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> IdentifyResult:
-        return cls(tuple(value["users"]), value["error"])
+    def from_json(cls, value: dict[str, Any]) -> UsersJob:
+        return cls(tuple(value["users"]), value["tokens"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,35 +193,7 @@ class SubscribeJob:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class SubscribeResult:
-    """Whether the page may subscribe, and whose it is: the user's key as text, and name.
-
-    ``error``: the project's own code raised, or could not be asked.
-    """
-
-    allowed: bool
-    user: str = ""
-    name: str = ""
-    error: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "allowed": self.allowed,
-            "user": self.user,
-            "name": self.name,
-            "error": self.error,
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> SubscribeResult:
-        return cls(value["allowed"], value["user"], value["name"], value["error"])
-
-
-Job = MatchJob | RenderJob | ResolveJob | AccessJob | IdentifyJob | SubscribeJob
-Result = (
-    MatchResult | RenderResult | ResolveResult | AccessResult | IdentifyResult | SubscribeResult
-)
+Job = MatchJob | RenderJob | ResolveJob | AccessJob | IdentifyJob | UsersJob | SubscribeJob
 
 _KINDS: dict[str, type[Job]] = {
     "match": MatchJob,
@@ -350,6 +201,7 @@ _KINDS: dict[str, type[Job]] = {
     "resolve": ResolveJob,
     "access": AccessJob,
     "identify": IdentifyJob,
+    "users": UsersJob,
     "subscribe": SubscribeJob,
 }
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core import signing
 from django.utils.crypto import salted_hmac
 
-from serverpush.conf import config
+from serverpush.conf import Config, config
 from serverpush.exceptions import BadToken, PageTooLarge, TokenExpired
 from serverpush.messages import Topic
 from serverpush.protocol import Page
@@ -19,6 +19,8 @@ from serverpush.protocol import Page
 PAGE_VERSION = 1
 # The push server accepts messages of 16 KiB, in which the token is not alone.
 MAX_TOKEN = 15 * 1024
+# Characters of a user's token by another tokenizer.
+MAX_OPAQUE = 2000
 
 
 def sign_page(page: Page) -> str:
@@ -73,6 +75,20 @@ def verify_user(token: Any) -> tuple[str, float]:
     return user, made
 
 
+def is_opaque(token: Any) -> bool:
+    """May this be a user's token by a function of the project's own (``SERVERPUSH_TOKENIZER``)?
+
+    Such a function gives a user's token, but does not tell a token's user.
+    """
+    has_own = config().tokenizer != Config.tokenizer
+    return has_own and isinstance(token, str) and 0 < len(token) <= MAX_OPAQUE
+
+
+def token_hash(token: str) -> str:
+    """What is kept of a user's token: enough to compare, useless to guess."""
+    return _hashed("serverpush.token", token)
+
+
 def sign_topic(topic: Topic, session: str, user: str) -> str:
     """The token by which one session may follow a topic.
 
@@ -93,7 +109,7 @@ def session_hash(session_key: str | None) -> str:
     """What a page record says of a session: enough to compare, useless to guess."""
     if not session_key:
         return ""
-    return salted_hmac("serverpush.session", session_key, algorithm="sha256").hexdigest()[:24]
+    return _hashed("serverpush.session", session_key)
 
 
 def notifier_key() -> str:
@@ -108,6 +124,10 @@ def notifier_keys() -> list[str]:
 
 def _notifier_key(secret: str | bytes) -> str:
     return salted_hmac("serverpush.notifier", "key", secret=secret, algorithm="sha256").hexdigest()
+
+
+def _hashed(salt: str, secret: str) -> str:
+    return salted_hmac(salt, secret, algorithm="sha256").hexdigest()[:24]
 
 
 def _sign(use: str, value: Any) -> str:

@@ -134,6 +134,14 @@ def test_e004_one_port_twice(one):
     assert "8014" in message.msg
 
 
+@pytest.mark.parametrize("name", ["SERVERPUSH_TOKENIZER", "SERVERPUSH_CHANNEL_PERMISSION"])
+@pytest.mark.parametrize("path", ["tests.nowhere.function", "tests.settings.SECRET_KEY"])
+def test_e005_what_is_no_function(one, name, path):
+    message = one(**{name: path})
+    assert message.id == "serverpush.E005"
+    assert message.msg.startswith(f"{name} names {path!r}")
+
+
 def test_e004_not_for_any_free_port(settings):
     settings.SERVERPUSH_PORT = settings.SERVERPUSH_NOTIFIER_PORT = 0
     assert found() == {}

@@ -8,19 +8,13 @@ from django.db import close_old_connections, reset_queries
 
 from serverpush.jobs import (
     AccessJob,
-    AccessResult,
     IdentifyJob,
-    IdentifyResult,
     Job,
     MatchJob,
-    MatchResult,
     RenderJob,
-    RenderResult,
     ResolveJob,
-    ResolveResult,
-    Result,
     SubscribeJob,
-    SubscribeResult,
+    UsersJob,
 )
 from serverpush.renderer.access import check, identify
 from serverpush.renderer.handler import Chain
@@ -30,7 +24,18 @@ from serverpush.renderer.places import sentence
 from serverpush.renderer.resolving import resolve
 from serverpush.renderer.serializers import render
 from serverpush.renderer.subscribing import subscribe
+from serverpush.renderer.users import look_up
 from serverpush.reporting import suppress
+from serverpush.results import (
+    AccessResult,
+    IdentifyResult,
+    MatchResult,
+    RenderResult,
+    ResolveResult,
+    Result,
+    SubscribeResult,
+    UsersResult,
+)
 
 
 def run(chain: Chain, job: Job) -> Result:
@@ -57,6 +62,8 @@ def failure(job: Job, problem: str) -> Result:
         return AccessResult((), problem)
     if isinstance(job, IdentifyJob):
         return IdentifyResult((), problem)
+    if isinstance(job, UsersJob):
+        return UsersResult((), problem)
     if isinstance(job, SubscribeJob):
         return SubscribeResult(False, error=problem)
     return ResolveResult(None, problem, has_failed=True)
@@ -77,6 +84,8 @@ def _run(chain: Chain, job: Job) -> Result:
         try:
             if isinstance(job, MatchJob):
                 return match(job)
+            if isinstance(job, UsersJob):
+                return look_up(job)
             return identify(job) if isinstance(job, IdentifyJob) else check(job)
         finally:
             close_old_connections()

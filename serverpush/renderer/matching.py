@@ -10,10 +10,11 @@ from django.db import DatabaseError
 from django.db.models import Exists, OuterRef
 
 from serverpush.conditions import decode_q, plain_value
-from serverpush.jobs import MatchJob, MatchResult
+from serverpush.jobs import MatchJob
 from serverpush.labels import Model, model_of
 from serverpush.protocol import Key
 from serverpush.renderer.once import error_once
+from serverpush.results import MatchResult
 
 # SQLite takes 2,000 result columns and, in older versions, 999 parameters: a
 # condition needs one column and a few parameters.

@@ -11,13 +11,14 @@ from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 
 from serverpush.exceptions import ServerPushError
-from serverpush.jobs import ResolveJob, ResolveResult
+from serverpush.jobs import ResolveJob
 from serverpush.protocol import Page
 from serverpush.renderer.handler import Chain, is_success
 from serverpush.renderer.livepages import page_of
 from serverpush.renderer.places import sentence
 from serverpush.renderer.requests import PageRequest, page_request
 from serverpush.renderer.writes import rolled_back
+from serverpush.results import ResolveResult
 
 _HTML = ("text/html", "application/xhtml+xml")
 

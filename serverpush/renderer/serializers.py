@@ -22,7 +22,7 @@ from serverpush import discovery
 from serverpush.conf import config
 from serverpush.exceptions import InvalidUpdate, SerializerFailed, UpdateFailed
 from serverpush.fieldmap import FieldMap
-from serverpush.jobs import RenderJob, RenderResult
+from serverpush.jobs import RenderJob
 from serverpush.labels import Model, model_of
 from serverpush.protocol import Page
 from serverpush.renderer.handler import Chain, is_success
@@ -32,6 +32,7 @@ from serverpush.renderer.payloads import NotJSON, fields_to_json, response_to_js
 from serverpush.renderer.places import raised
 from serverpush.renderer.requests import PageRequest, page_request
 from serverpush.renderer.writes import WriteGuard
+from serverpush.results import RenderResult
 from serverpush.tokens import session_hash
 
 

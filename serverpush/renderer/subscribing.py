@@ -15,10 +15,11 @@ from django.urls import ResolverMatch
 from django.utils.module_loading import import_string
 
 from serverpush.conf import config
-from serverpush.jobs import SubscribeJob, SubscribeResult
+from serverpush.jobs import SubscribeJob
 from serverpush.renderer.handler import Chain
 from serverpush.renderer.places import raised
 from serverpush.renderer.requests import PageRequest, page_request
+from serverpush.results import SubscribeResult
 from serverpush.signals import channel_subscribe, channel_unsubscribe
 
 

@@ -18,8 +18,9 @@ from django.http import parse_cookie
 from serverpush import tokens
 from serverpush.conf import is_loopback
 from serverpush.exceptions import BadMessage, BadToken
-from serverpush.jobs import ResolveJob, ResolveResult
+from serverpush.jobs import ResolveJob
 from serverpush.protocol import Page, Position, Visitor
+from serverpush.results import ResolveResult
 from serverpush.server import origins
 from serverpush.server.core.access import Visit
 from serverpush.server.transport import Client, Handshake, Refused
@@ -87,7 +88,7 @@ class Admissions:
         )
         since = since_of(auth.get("since"))
         head = self._head()
-        user, made = _user(auth["user"]) if "user" in auth else ("", time.time())
+        user, made, bearer = _user(auth["user"]) if "user" in auth else ("", time.time(), "")
         if "page" in auth:
             page = _page(auth["page"])
         elif "url" in auth:
@@ -95,7 +96,10 @@ class Admissions:
         else:
             # For messages only: nothing was rendered, and the token is as old as it says.
             page = Page("", time=made, recorded=made)
-        visit = self._visit(page, visitor, user, made)
+        visit = self._visit(page, visitor, user, made, bearer)
+        # Nobody knows when such a token was made; but of a page when it was rendered.
+        if bearer and "page" not in auth and self._refuses(visit, 0.0):
+            raise Refused("session_mismatch", "access by this token has ended")
         if since is None:
             since = page.time if "page" in auth else head
         made = min(page.time, made)
@@ -103,17 +107,17 @@ class Admissions:
             page, visitor, visit, since, made, bool(auth.keys() & NAMES), auth.get("tab")
         )
 
-    def _visit(self, page: Page, visitor: Visitor, user: str, made: float) -> Visit:
+    def _visit(self, page: Page, visitor: Visitor, user: str, made: float, bearer: str) -> Visit:
         """On whose behalf this is; raises ``Refused`` where the page is for another.
 
         ``user`` is that of a user token, empty without one, and ``made`` when it was
-        made, in seconds since the epoch.
+        made, in seconds since the epoch; ``bearer`` is its hash where that is not known.
         """
         key = parse_cookie(visitor.cookie).get(settings.SESSION_COOKIE_NAME, "")
-        is_bound = bool(page.session or page.user or user)
+        is_bound = bool(page.session or page.user or user or bearer)
         if user and page.user and user != page.user:
             raise Refused("session_mismatch", "the page and the token are for two users")
-        visit = Visit(key, tokens.session_hash(key), page.user or user, is_bound)
+        visit = Visit(key, tokens.session_hash(key), page.user or user, is_bound, bearer)
         if page.session and page.session != visit.session:
             raise Refused("session_mismatch", "this page was rendered for another session")
         if self._refuses(visit, page.time) or (user and self._refuses(visit, made)):
@@ -182,10 +186,13 @@ def _page(token: Any) -> Page:
         raise Refused(error.code, str(error)) from None
 
 
-def _user(token: Any) -> tuple[str, float]:
+def _user(token: Any) -> tuple[str, float, str]:
+    """The user's key, when the token was made, and its hash if only the project understands it."""
     try:
-        return tokens.verify_user(token)
+        return *tokens.verify_user(token), ""
     except BadToken as error:
+        if error.code == "bad_token" and tokens.is_opaque(token):
+            return "", time.time(), tokens.token_hash(token)
         raise Refused(error.code, str(error)) from None
 
 

@@ -5,40 +5,34 @@ from __future__ import annotations
 import gc
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from django.conf import settings
 
 from serverpush import tokens
 from serverpush.conf import Config, channel, config, is_loopback, losses_file
 from serverpush.exceptions import CannotStart, RendererFailed
-from serverpush.jobs import (
-    AccessResult,
-    IdentifyResult,
-    Job,
-    ResolveResult,
-    Result,
-    SubscribeResult,
-)
-from serverpush.messages import Message, Topic
-from serverpush.protocol import Change, Ending, Gap, ModelInfo, Position
+from serverpush.jobs import Job
+from serverpush.messages import Topic
+from serverpush.protocol import ModelInfo
 from serverpush.server import state
 from serverpush.server.admission import Admissions
 from serverpush.server.channels import Channels
 from serverpush.server.clock import Clock
 from serverpush.server.connections import Connections
-from serverpush.server.core.access import Access, Look
+from serverpush.server.core.access import Access
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
 from serverpush.server.core.messaging import Messaging
-from serverpush.server.core.people import Asked
-from serverpush.server.core.presence import Farewell, Presence
+from serverpush.server.core.presence import Presence
 from serverpush.server.core.turns import Turns
 from serverpush.server.emitter import Emitter
+from serverpush.server.intake import Intake
 from serverpush.server.notifier import Notifier
+from serverpush.server.outcomes import Outcomes
 from serverpush.server.renderers import Pool
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import Limits, Transport, loop
@@ -46,13 +40,9 @@ from serverpush.server.words import Words
 
 logger = logging.getLogger("serverpush.server")
 
-Entry = TypeVar("Entry")
-
 NOTIFIER_CONNECTIONS = 1000
 TICK_SECONDS = 1.0
 STOP_SECONDS = 1.0
-# For which one body of changes may keep everybody else waiting.
-TURN_SECONDS = 0.005
 # What a clock may be set back by without a word.
 CLOCK_SECONDS = 1.0
 # Seconds by which a site on another machine, which sets its clock by a time
@@ -94,7 +84,7 @@ class PushServer:
         self._models = models
         self._waker = loop.Waker()
         self._clock = Clock()
-        self._is_fed = self._is_ticking = True
+        self._is_ticking = True
 
     def stop(self) -> None:
         """End ``run``, from any thread or signal handler."""
@@ -185,8 +175,8 @@ class PushServer:
             count=config.renderers,
             timeout=config.render_timeout,
             next_job=jobs.next,
-            on_result=self._answer,
-            on_failed=self._failed,
+            on_result=lambda ticket, result: self._outcomes.answered(ticket, result),
+            on_failed=lambda ticket, reason: self._outcomes.failed(ticket, reason),
             telemetry=self.telemetry,
         )
         self.transport = Transport(
@@ -234,12 +224,33 @@ class PushServer:
             wake=self.pool.wake,
             timeout=config.render_timeout,
         )
+        self.intake = Intake(
+            access=self.access,
+            dispatch=self.dispatch,
+            messaging=self.messaging,
+            emitter=self._emitter,
+            telemetry=self.telemetry,
+            clock=self._clock,
+            wake=self.pool.wake,
+            look_up=self.pool.look_up,
+        )
+        self._outcomes = Outcomes(
+            access=self.access,
+            channels=self._channels,
+            connections=self._connections,
+            dispatch=self.dispatch,
+            messaging=self.messaging,
+            emitter=self._emitter,
+            clock=self._clock,
+            gap=self.intake.gap,
+        )
         self.notifier = Notifier(
             keys=tokens.notifier_keys(),
             models=self._models,
             users=settings.AUTH_USER_MODEL.lower(),
-            accept=self._accept,
-            end=self._end,
+            accept=self.intake.accept,
+            end=self.intake.end,
+            missing=self.intake.missing,
             health=self._health,
             present=self.presence.present,
             telemetry=self.telemetry,
@@ -257,52 +268,6 @@ class PushServer:
         watch("renderings_waiting", "Renderings to be made", lambda: self.dispatch.renderings)
         watch("resolvings_waiting", "URLs to be resolved", lambda: self.pool.resolving)
 
-    def _end(self, ending: Ending) -> None:
-        self.messaging.ended(ending)
-        self._emitter.do(self.access.end(ending, self._clock()))
-        self.pool.wake()
-
-    # Changes
-
-    def _accept(self, gap: str, changes: list[Change], messages: list[Message]) -> Position:
-        try:
-            if gap:
-                self._gap(gap)
-            self._log(changes)
-            self._publish(messages)
-        except Exception:
-            # It shows in /health until it succeeds again.
-            self._is_fed = False
-            raise
-        self._is_fed = True
-        self.telemetry.changed(len(changes))
-        self.telemetry.published(len(messages))
-        self.pool.wake()
-        return self.log.head
-
-    def _log(self, changes: list[Change]) -> None:
-        for change, now in self._in_turns(changes):
-            self.dispatch.changed(change, now)
-
-    def _publish(self, messages: list[Message]) -> None:
-        for message, now in self._in_turns(messages):
-            _, actions = self.messaging.published(message, now)
-            self._emitter.do(actions)
-
-    def _in_turns(self, entries: list[Entry]) -> Iterator[tuple[Entry, float]]:
-        """Each with the time; others have their turn while these are many."""
-        now = self._clock()
-        for entry in entries:
-            yield entry, now
-            if self._clock() - now > TURN_SECONDS:
-                self.pool.wake()
-                loop.sleep()
-                now = self._clock()
-
-    def _gap(self, reason: str) -> None:
-        self.telemetry.gap(reason)
-        self._emitter.do(self.dispatch.gap(Gap(reason), self._clock()))
-
     def _tick(self, words: Words) -> None:
         while True:
             try:
@@ -317,7 +282,7 @@ class PushServer:
     def _look_around(self, words: Words) -> None:
         """Each second: notice processes that ended with changes unreported, and who is due."""
         if words.take():
-            self._gap("a process ended before it could report its changes")
+            self.intake.gap("a process ended before it could report its changes")
         self._emitter.do(self.dispatch.tick())
         self.access.tick(self._clock())
         self.messaging.tick(self._clock())
@@ -334,7 +299,7 @@ class PushServer:
     def _status(self) -> str:
         if not self.pool.ready:
             return "renderers down"
-        if not self._is_fed or not self._is_ticking:
+        if not self.intake.is_fed or not self._is_ticking:
             return "the log can't be fed"
         return "ok"
 
@@ -345,40 +310,6 @@ class PushServer:
             "position": str(self.log.head),
             "renderers": self.pool.ready,
         }
-
-    # Jobs
-
-    def _answer(self, ticket: Any, result: Result) -> None:
-        try:
-            if isinstance(result, AccessResult):
-                self._emitter.do(self.access.answer(ticket, result, self._clock()))
-                self._connections.looked(ticket.visits)
-            elif isinstance(result, SubscribeResult):
-                if result.error:
-                    self._emitter.do(self._channels.failed(ticket, result.error))
-            elif isinstance(result, IdentifyResult):
-                self._emitter.do(self.messaging.answer(ticket, result, self._clock()))
-            elif not isinstance(result, ResolveResult):
-                self._emitter.do(self.dispatch.answer(ticket, result))
-        except loop.FAILURES:
-            logger.error("a result could not be taken", exc_info=True)
-            self._failed(ticket, "its result could not be taken")
-
-    def _failed(self, ticket: Any, reason: str) -> None:
-        try:
-            if isinstance(ticket, Look):
-                self._emitter.do(self.access.failed(ticket, reason, self._clock()))
-                self._connections.looked(ticket.visits)
-            elif isinstance(ticket, Farewell):
-                self._emitter.do(self._channels.failed(ticket, reason))
-            elif isinstance(ticket, Asked):
-                self._emitter.do(self.messaging.failed(ticket, reason, self._clock()))
-            else:
-                self._emitter.do(self.dispatch.failed(ticket, reason))
-        except loop.FAILURES:
-            # Nobody knows for whom it was.
-            logger.error("a failure could not be taken", exc_info=True)
-            self._gap("the push server made a mistake, which its log tells of")
 
 
 def _limits(topic: Topic) -> tuple[int, float]:

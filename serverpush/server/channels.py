@@ -8,9 +8,10 @@ from typing import Any
 
 from serverpush import tokens
 from serverpush.exceptions import BadMessage, BadToken
-from serverpush.jobs import SubscribeJob, SubscribeResult
+from serverpush.jobs import SubscribeJob
 from serverpush.messages import Topic, channel_topic, place_of
 from serverpush.protocol import Page, Position
+from serverpush.results import SubscribeResult
 from serverpush.server.admission import since_of
 from serverpush.server.core.access import Access, Visit
 from serverpush.server.core.actions import Action, Report
@@ -69,7 +70,7 @@ class Channels:
     def connect(self, id: str, tab: Any, user: str) -> None:
         """Note by what a connection's page is known again when it comes back.
 
-        ``user`` is that of its user's token, empty without one.
+        ``user`` is that of its user's token, or the token's hash, empty without one.
         """
         known = tab if isinstance(tab, str) and 0 < len(tab) <= MAX_TAB else id
         self._tabs[id] = f"{known} {user}"

@@ -84,7 +84,8 @@ class Connections:
             self._emitter.close([client])
             return
         self._access.add(client.id, visit, admission.made)
-        self._channels.connect(client.id, admission.tab, "" if page.user else visit.user)
+        holder = "" if page.user else visit.user or visit.bearer
+        self._channels.connect(client.id, admission.tab, holder)
         self._telemetry.connected(client.id, page.path, page.user, peer(client.handshake))
         since = self._since(admission)
         if page.dependencies and visit.is_bound and not self._access.remembers(page.time):
@@ -100,7 +101,12 @@ class Connections:
             returns=isinstance(admission.since, Position),
         )
         told = self._messaging.connect(
-            client.id, since, user=visit.user, key=visit.key, session=visit.session
+            client.id,
+            since,
+            user=visit.user,
+            key=visit.key,
+            session=visit.session,
+            bearer=visit.bearer,
         )
         # Something may be held back for it, until somebody has looked whose it is.
         connection = self._dispatch.registry.get(client.id)

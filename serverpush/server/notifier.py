@@ -70,6 +70,7 @@ class Notifier:
         accept: applies the reason of a gap ("": none), changes and messages, in this
             order, and returns the position of the last.
         end: ends access.
+        missing: those of users who do not exist; may wait.
         present: who is subscribed to a channel.
         health: the fields of ``GET /health``; ``status`` other than ``ok`` is a 503.
         telemetry: gives the metrics, and hears of what is rejected.
@@ -83,6 +84,7 @@ class Notifier:
         users: str,
         accept: Callable[[str, list[Change], list[Message]], Position],
         end: Callable[[Ending], None],
+        missing: Callable[[list[str]], list[str]],
         health: Callable[[], dict[str, Any]],
         present: Callable[[str], dict[str, Any]],
         telemetry: Telemetry,
@@ -92,6 +94,7 @@ class Notifier:
         self._users = models[users].key if users in models else None
         self._accept = accept
         self._end = end
+        self._missing = missing
         self._health = health
         self._present = present
         self._telemetry = telemetry
@@ -233,6 +236,10 @@ class Notifier:
             message = self._addressed(Message.from_json(body))
         except BadMessage as error:
             raise _Answer(400, str(error)) from None
+        users = [each.removeprefix(USERS) for each in message.topics if each.startswith(USERS)]
+        # A mistyped key would be sent to nobody.
+        if users and (missing := self._missing(users)):
+            raise _Answer(400, f"there is no user {', '.join(map(brief, missing[:10]))}")
         return {"accepted": 1, "position": str(self._accept(gap, [], [message]))}
 
     def _apply_ending(self, body: dict[str, Any], gap: str) -> dict[str, Any]:

@@ -10,23 +10,27 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from typing import Any
 
 from serverpush.exceptions import RendererFailed, ServerPushError
 from serverpush.jobs import (
     AccessJob,
-    AccessResult,
     IdentifyJob,
-    IdentifyResult,
     Job,
     MatchJob,
+    RenderJob,
+    ResolveJob,
+    SubscribeJob,
+    UsersJob,
+)
+from serverpush.results import (
+    AccessResult,
+    IdentifyResult,
     MatchResult,
     RenderResult,
-    ResolveJob,
     ResolveResult,
     Result,
-    SubscribeJob,
     SubscribeResult,
+    UsersResult,
 )
 from serverpush.server.transport import loop
 
@@ -110,7 +114,7 @@ class Renderer:
         if frame is None:
             return None
         try:
-            return _result(job, json.loads(frame))
+            return _RESULTS[type(job)].from_json(json.loads(frame))
         except _NONSENSE as error:
             # Not the result itself: it may hold a payload.
             told = (self.process.pid, len(frame), type(error).__name__)
@@ -160,15 +164,12 @@ def _start(sock: socket.socket) -> subprocess.Popen[bytes]:
     )
 
 
-def _result(job: Job, value: dict[str, Any]) -> Result:
-    if isinstance(job, MatchJob):
-        return MatchResult.from_json(value)
-    if isinstance(job, ResolveJob):
-        return ResolveResult.from_json(value)
-    if isinstance(job, AccessJob):
-        return AccessResult.from_json(value)
-    if isinstance(job, IdentifyJob):
-        return IdentifyResult.from_json(value)
-    if isinstance(job, SubscribeJob):
-        return SubscribeResult.from_json(value)
-    return RenderResult.from_json(value)
+_RESULTS: dict[type[Job], type[Result]] = {
+    MatchJob: MatchResult,
+    RenderJob: RenderResult,
+    ResolveJob: ResolveResult,
+    AccessJob: AccessResult,
+    IdentifyJob: IdentifyResult,
+    UsersJob: UsersResult,
+    SubscribeJob: SubscribeResult,
+}

@@ -10,15 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from serverpush.exceptions import RendererFailed
-from serverpush.jobs import (
-    Job,
-    RenderResult,
-    ResolveJob,
-    ResolveResult,
-    Result,
-    SubscribeJob,
-    SubscribeResult,
-)
+from serverpush.jobs import Job, ResolveJob, SubscribeJob, UsersJob
+from serverpush.results import RenderResult, ResolveResult, Result, SubscribeResult, UsersResult
 from serverpush.server.core.turns import Turns
 from serverpush.server.renderer import Renderer, started
 from serverpush.server.telemetry import Telemetry
@@ -49,10 +42,10 @@ def _outcome(result: Result | None) -> str:
 
 
 @dataclass(slots=True, eq=False)
-class _Resolving:
-    """A client that waits for what a renderer says: of a URL's page, or of a channel."""
+class _Waiting:
+    """Whoever waits for what a renderer says: of a URL's page, of a channel, of users."""
 
-    job: ResolveJob | SubscribeJob
+    job: ResolveJob | SubscribeJob | UsersJob
     done: loop.Event = field(default_factory=loop.Event)
     result: Result | None = None
     reason: str = "no renderer could be asked"
@@ -92,7 +85,7 @@ class Pool:
         self._on_failed = on_failed
         self._telemetry = telemetry
         self._idle: deque[Renderer] = deque()
-        self._resolving: deque[_Resolving] = deque()
+        self._resolving: deque[_Waiting] = deque()
         self._resolvers = 0
         self._stopping = False
         self._tasks: list[loop.Task] = []
@@ -142,8 +135,15 @@ class Pool:
             return waiting.result
         return SubscribeResult(False, error=waiting.reason)
 
-    def _wait_for(self, job: ResolveJob | SubscribeJob) -> _Resolving:
-        waiting = _Resolving(job)
+    def look_up(self, job: UsersJob) -> UsersResult | None:
+        """Have users looked up, in the same queue; None where no renderer can say anything."""
+        if not self.ready:
+            return None
+        result = self._wait_for(job).result
+        return result if isinstance(result, UsersResult) else None
+
+    def _wait_for(self, job: ResolveJob | SubscribeJob | UsersJob) -> _Waiting:
+        waiting = _Waiting(job)
         self._resolving.append(waiting)
         self.wake()
         waiting.done.wait()
@@ -244,7 +244,7 @@ class Pool:
             return None
 
     def _answer(self, ticket: Any, result: Result) -> None:
-        if isinstance(ticket, _Resolving):
+        if isinstance(ticket, _Waiting):
             self._resolvers -= 1
             ticket.result = result
             ticket.done.set()
@@ -253,7 +253,7 @@ class Pool:
         self.wake()
 
     def _fail(self, ticket: Any, reason: str) -> None:
-        if isinstance(ticket, _Resolving):
+        if isinstance(ticket, _Waiting):
             self._resolvers -= 1
             ticket.reason = reason
             ticket.done.set()

@@ -21,8 +21,8 @@ import django
 from serverpush import labels, tokens
 from serverpush.conf import config
 from serverpush.exceptions import BadToken
-from serverpush.jobs import ResolveResult
 from serverpush.protocol import Page
+from serverpush.results import ResolveResult
 from serverpush.server.app import Addresses, PushServer
 from serverpush.server.transport import loop
 from serverpush.server.transport.inbound import Inbound, ProtocolError

@@ -219,6 +219,16 @@ def test_publishing_by_http(live, visitor, connect):
     assert (data, meta["id"]) == ("sunny", answer.json()["position"])
 
 
+def test_publishing_to_a_user_who_is_not_there(live, visitor, connect):
+    ada = visitor("ada")
+    page = open_public(ada, connect)
+    answer = publish(live, {"to": {"users": [ada.pk, 404404]}, "data": 1})
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "there is no user '404404'"}
+    assert publish(live, {"to": "all", "data": "fence"}).status_code == 202
+    assert page.event("message")[0] == "fence", "nothing is half-sent"
+
+
 def test_a_thousand_from_http_arrive_in_order(live, visitor, connect):
     page = open_public(visitor(), connect)
     key = live.manage("serverpush_key").stdout.strip()
@@ -245,7 +255,11 @@ class TestCommand:
         [
             ("{", "not JSON"),
             ('{"to": "nobody", "data": 1}', "'nobody'"),
-            ('{"to": {"users": [4711, "x"]}, "data": 1}', "there is no user '4711', 'x'"),
+            (
+                '{"to": {"users": [4711, "x"]}, "data": 1}',
+                "refused it: 400 the key of a user is a number",
+            ),
+            ('{"to": {"users": [4711]}, "data": 1}', "refused it: 400 there is no user '4711'"),
         ],
     )
     def test_what_is_wrong_is_named(self, live, message, named):

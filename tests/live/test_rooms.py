@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from .clients import Client
+from .clients import Client, refusal
 from .processes import Live, wait_until
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.live.settings_rooms"}
@@ -131,6 +131,43 @@ def test_a_receiver_that_raises_refuses_and_the_others_are_served(visitor, open_
     assert "stuck" not in answer["error"], "that is for the log"
     page.live.push.wait_for("raised RuntimeError: the door is stuck")
     assert open_page(visitor("ada"), "plain-5").subscribe()["ok"]
+
+
+class TestTokenizer:
+    """Tokens of users by a function of the project's own."""
+
+    @pytest.fixture
+    def connect(self, live):
+        clients = []
+
+        def connect(token):
+            clients.append(Client(live.push_url, {"user": token}))
+            clients[-1].event("serverpush:ready")
+            return clients[-1]
+
+        yield connect
+        for each in clients:
+            each.close()
+
+    def test_who_bears_one_gets_what_is_for_its_user(self, visitor, connect):
+        ada = visitor("ada")
+        _, tokens = ada.load("/room/plain-9/")
+        assert tokens["user"].startswith("badge of ada")
+        device, crook = connect(tokens["user"]), connect("badge of ada made up")
+        for number in range(3):
+            ada.get("/send/", do=f'{{"notify": [{number}, [{ada.pk}]], "notify_all": ["fence"]}}')
+        got = [device.event("message")[0] for _ in range(6)]
+        assert [each for each in got if each != "fence"] == [0, 1, 2]
+        assert [crook.event("message")[0] for _ in range(3)] == ["fence"] * 3
+
+    def test_it_ends_and_is_refused_then(self, visitor, connect, live):
+        eve = visitor("eve")
+        _, tokens = eve.load("/room/plain-9/")
+        device = connect(tokens["user"])
+        eve.get("/send/", do=f'{{"disconnect": [{eve.pk}]}}')
+        device.event("serverpush:logout")
+        refused = refusal(live.push_url, {"user": tokens["user"]})
+        assert refused["code"] == "session_mismatch"
 
 
 class TestPermission:

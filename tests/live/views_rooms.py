@@ -30,6 +30,10 @@ def may_subscribe(request, channel_id):
     )
 
 
+def tokenizer(user):
+    return f"badge of {user.username} {user.get_session_auth_hash()[:8]}"
+
+
 def notes(request):
     return JsonResponse(
         {"notes": list(Author.objects.order_by("pk").values_list("name", flat=True))}

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from serverpush.conditions import compile_condition
-from serverpush.jobs import MatchJob, MatchResult
+from serverpush.jobs import MatchJob
 from serverpush.renderer import once
 from serverpush.renderer.jobs import run
 from serverpush.renderer.matching import match
+from serverpush.results import MatchResult
 from tests.project.models import Author, Book, BookProxy, Device, Note, Novel, Tag
 
 STARTS_WITH_E = '["AND",0,[{"k":"title__startswith","v":"E"}]]'

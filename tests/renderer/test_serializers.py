@@ -10,9 +10,9 @@ from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.utils import timezone, translation
 
-from serverpush.jobs import RenderResult
 from serverpush.protocol import Serializer, Visitor
 from serverpush.renderer.jobs import run
+from serverpush.results import RenderResult
 from serverpush.tokens import session_hash
 from tests.project.models import Author, Book, Note
 from tests.renderer import views

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from unittest import mock
@@ -9,12 +10,12 @@ from unittest import mock
 import pytest
 from django.contrib.auth.models import User
 
-from serverpush.jobs import ResolveResult
 from serverpush.protocol import Ending, Page, Position
+from serverpush.results import ResolveResult
 from serverpush.server.admission import URL_BURST, Admissions
-from serverpush.server.core.access import Access
+from serverpush.server.core.access import Access, Visit
 from serverpush.server.transport import Handshake, Refused
-from serverpush.tokens import session_hash, sign_page, tokenize
+from serverpush.tokens import session_hash, sign_page, token_hash, tokenize
 
 HEAD = Position(5, 1, "e")
 PAGE = Page("/", time=12.5)
@@ -98,6 +99,50 @@ def test_who_is_to_subscribe_later_is_let_in(admit):
     assert (admission.page.dependencies, admission.since) == ((), HEAD)
     assert not admission.is_named
     assert not admission.visit.is_bound
+
+
+class TestOpaqueToken:
+    """A user's token by a tokenizer of the project's own."""
+
+    @pytest.fixture(autouse=True)
+    def _tokenizer(self, settings):
+        settings.SERVERPUSH_TOKENIZER = "project.tokens.tokenize"
+
+    def test_nobody_knows_yet_whose_it_is(self, admit):
+        visit = admit({"user": "opaque"}).visit
+        assert (visit.user, visit.bearer, visit.is_bound) == ("", token_hash("opaque"), True)
+
+    def test_the_default_tokens_are_known(self, admit):
+        visit = admit({"user": tokenize(User(pk=7))}).visit
+        assert (visit.user, visit.bearer) == ("7", "")
+
+    @pytest.mark.parametrize("token", ["", "x" * 2001, 7, None, ["opaque"]])
+    def test_what_can_be_none(self, admit, token):
+        assert refusal(admit, {"user": token}) == "bad_token"
+
+    def test_it_is_refused_once_its_connection_was_ended(self, admit, access):
+        visit = admit({"user": "opaque"}).visit
+        access.add("device", visit, 10)
+        assert access.bind("device", "5")
+        access.end(Ending(users=("5",)), 30)
+        assert refusal(admit, {"user": "opaque"}) == "session_mismatch"
+        assert admit({"user": "another"})
+        # When a page was rendered is known.
+        assert refusal(admit, {"user": "opaque", "page": sign_page(PAGE)}) == "session_mismatch"
+        assert admit({"user": "opaque", "page": sign_page(replace(PAGE, time=31))})
+
+    def test_it_is_refused_once_its_user_is_found_to_have_ended(self, admit, access):
+        access.add("device", admit({"user": "opaque"}).visit, 10)
+        assert not access.bind("device", "9")
+        assert refusal(admit, {"user": "opaque"}) == "session_mismatch"
+
+    def test_this_outlives_the_push_server(self, admit, access):
+        access.add("device", admit({"user": "opaque"}).visit, 10)
+        access.bind("device", "9")
+        later = Access(max_age=1e12, now=0)
+        later.load(json.loads(json.dumps(access.dump())))
+        assert later.refuses(admit({"user": "another"}).visit, 0) is False
+        assert later.refuses(Visit(bearer=token_hash("opaque")), 0)
 
 
 class TestUsersToken:

@@ -39,6 +39,7 @@ class Port:
             users="shop.person",
             accept=self.accept,
             end=self.endings.append,
+            missing=lambda users: [user for user in users if user in ("404", "000")],
             health=lambda: self.health,
             present=lambda channel: {"users": [], "visitors": len(channel), "total": 0},
             telemetry=Telemetry(),
@@ -377,3 +378,9 @@ class TestStopping:
     def test_what_is_no_dump(self, port, value):
         with pytest.raises(BadMessage):
             port.notifier.load(value)
+
+
+def test_a_message_to_users_who_do_not_exist(port):
+    status, answer = port.request({"to": {"users": [7, 404, 8]}, "data": 1}, path="/publish")
+    assert (status, answer) == (400, {"error": "there is no user '404'"})
+    assert port.messages == []

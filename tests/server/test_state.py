@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from serverpush.jobs import AccessResult
 from serverpush.protocol import Change, Ending, Gap
+from serverpush.results import AccessResult
 from serverpush.server import state
 from serverpush.server.core.access import Access, Visit
 from serverpush.server.core.log import Log

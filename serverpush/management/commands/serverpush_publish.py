@@ -8,12 +8,11 @@ import sys
 from http.client import HTTPException
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from serverpush.exceptions import BadMessage
-from serverpush.messages import USERS, Message
+from serverpush.messages import Message
 from serverpush.web.line import Line
 
 TIMEOUT = 5.0
@@ -37,12 +36,11 @@ class Command(BaseCommand):
             text = sys.stdin.read()
         try:
             body = json.loads(text)
-            message = Message.from_json(body)
+            Message.from_json(body)
         except ValueError as error:
             raise CommandError(f"the message is not JSON: {error}") from None
         except BadMessage as error:
             raise CommandError(str(error)) from None
-        _check_users(message)
         line = Line(TIMEOUT)
         try:
             status, refusal = line.post("/publish", json.dumps(body).encode())
@@ -53,20 +51,3 @@ class Command(BaseCommand):
         if status >= 300:
             raise CommandError(f"the push server refused it: {status} {refusal}")
         self.stdout.write(self.style.SUCCESS("sent"))
-
-
-def _check_users(message: Message) -> None:
-    """Name the users that there are not: a mistyped key would be sent to nobody."""
-    keys = [topic.removeprefix(USERS) for topic in message.topics if topic.startswith(USERS)]
-    if not keys:
-        return
-    users = get_user_model()._default_manager
-    unknown = []
-    for key in keys:
-        try:
-            if not users.filter(pk=key).exists():
-                unknown.append(key)
-        except (ValidationError, ValueError):
-            unknown.append(key)
-    if unknown:
-        raise CommandError(f"there is no user {', '.join(map(repr, unknown))}")

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from serverpush.exceptions import BadMessage
-from serverpush.jobs import AccessJob, AccessResult
+from serverpush.jobs import AccessJob
 from serverpush.protocol import Ending
+from serverpush.results import AccessResult
 from serverpush.server.core.actions import Action, End, Report
 from serverpush.server.core.turns import Turns
 
@@ -29,13 +30,15 @@ class Visit:
 
     ``key`` is the session's key by the handshake's cookie and ``session`` its
     hash; ``user`` the user for whom the page was rendered. ``is_bound`` is False
-    where the page is the same for everybody.
+    where the page is the same for everybody. ``bearer`` is the hash of a token that
+    only the project's own tokenizer understands.
     """
 
     key: str = ""
     session: str = ""
     user: str = ""
     is_bound: bool = True
+    bearer: str = ""
 
     @property
     def name(self) -> tuple[str, str]:
@@ -84,6 +87,7 @@ class Access:
         # When sessions and users were ended, in seconds since the epoch, oldest first.
         self._ended_sessions: OrderedDict[str, float] = OrderedDict()
         self._ended_users: OrderedDict[str, float] = OrderedDict()
+        self._ended_bearers: OrderedDict[str, float] = OrderedDict()
         # The last doubt about each user, oldest first, and by when visits were looked at.
         self._doubts: OrderedDict[str, Doubt] = OrderedDict()
         self._doubted = 0
@@ -111,6 +115,8 @@ class Access:
         if not visit.is_bound:
             return False
         if visit.session in self._ended_sessions:
+            return True
+        if rendered <= self._ended_bearers.get(visit.bearer, -1.0):
             return True
         return rendered <= self._ended_users.get(visit.user, -1.0)
 
@@ -158,6 +164,7 @@ class Access:
             return False
         bound = replace(visit, user=visit.user or user, is_bound=True)
         if self.refuses(bound, rendered):
+            self._end_bearer(visit, self._ended_users.get(bound.user))
             return False
         if bound != visit:
             self.discard(id)
@@ -268,7 +275,14 @@ class Access:
     def _end_user(self, user: str, at: float) -> set[str]:
         """End what was rendered for a user until then; returns its connections."""
         _remember(self._ended_users, user, max(at, self._ended_users.get(user, 0)))
-        return {id for id in self._users.get(user, ()) if self._rendered[id] <= at}
+        ids = {id for id in self._users.get(user, ()) if self._rendered[id] <= at}
+        for id in ids:
+            self._end_bearer(self._visits[id], at)
+        return ids
+
+    def _end_bearer(self, visit: Visit, at: float | None) -> None:
+        if visit.bearer and at is not None:
+            _remember(self._ended_bearers, visit.bearer, at)
 
     def _doubt(self, user: str, at: float) -> None:
         self._doubted += 1
@@ -300,7 +314,7 @@ class Access:
 
     def _forget(self, now: float) -> None:
         """Forget ends and doubts that are older than any token."""
-        for ended in (self._ended_sessions, self._ended_users):
+        for ended in (self._ended_sessions, self._ended_users, self._ended_bearers):
             while ended and next(iter(ended.values())) < now - self._max_age:
                 ended.popitem(last=False)
         while self._doubts and next(iter(self._doubts.values())).at < now - self._max_age:
@@ -314,6 +328,7 @@ class Access:
             "began": self._began,
             "sessions": self._ended_sessions,
             "users": self._ended_users,
+            "bearers": self._ended_bearers,
             "doubts": {user: doubt.at for user, doubt in self._doubts.items()},
             "stamps": [[*name, stamp] for name, stamp in self._stamps.items()],
         }
@@ -324,6 +339,7 @@ class Access:
             began = float(value["began"])
             sessions = {str(key): float(at) for key, at in value["sessions"].items()}
             users = {str(key): float(at) for key, at in value["users"].items()}
+            bearers = {str(key): float(at) for key, at in value["bearers"].items()}
             doubts = [(str(user), float(at)) for user, at in value["doubts"].items()]
             stamps = {(str(one), str(other)): str(it) for one, other, it in value["stamps"]}
         except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -331,6 +347,7 @@ class Access:
         self._began = began
         self._ended_sessions.update(sessions)
         self._ended_users.update(users)
+        self._ended_bearers.update(bearers)
         self._stamps.update(stamps)
         for user, at in doubts:
             self._doubt(user, at)

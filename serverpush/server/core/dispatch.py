@@ -10,8 +10,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from serverpush.jobs import MatchJob, MatchResult, RenderJob, RenderResult
+from serverpush.jobs import MatchJob, RenderJob
 from serverpush.protocol import Change, Dependency, Gap, Key, ModelInfo, Page, Position, Visitor
+from serverpush.results import MatchResult, RenderResult
 from serverpush.server.core.actions import Action, Ready, Refresh, Report
 from serverpush.server.core.index import Index, Watched
 from serverpush.server.core.log import Log

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from serverpush.jobs import MatchJob, MatchResult
+from serverpush.jobs import MatchJob
 from serverpush.protocol import Change, Condition, Key, ModelInfo, Position
+from serverpush.results import MatchResult
 
 MAX_MOVES = 1000
 MAX_FOLDS = 10_000

@@ -7,13 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from serverpush.exceptions import BadMessage
-from serverpush.jobs import IdentifyJob, IdentifyResult
+from serverpush.jobs import IdentifyJob, UsersJob
 from serverpush.messages import EVERYBODY, USERS, Message, Topic, place_of, user_topic
 from serverpush.protocol import Ending, Position, dump
+from serverpush.results import IdentifyResult, UsersResult
 from serverpush.server.core.actions import Action, End, Refresh, Report, Send
+from serverpush.server.core.bearers import Bearers, Sought
 from serverpush.server.core.log import Log
-from serverpush.server.core.people import Asked, People, Stranger
+from serverpush.server.core.people import Asked, People
 from serverpush.server.core.registry import Registry
+from serverpush.server.core.strangers import Stranger
 from serverpush.server.core.topics import Kept
 
 # That one connection may follow, beside everybody's and its user's.
@@ -47,15 +50,21 @@ class Messaging:
         self._registry = registry
         self._unsettled = unsettled
         self._people = People()
+        self._bearers = Bearers()
         self._followers: dict[Topic, dict[str, None]] = {}
         self._followed: dict[str, dict[Topic, None]] = {}
-        # By connection, the session whose user is not known.
-        self._strange: dict[str, str] = {}
 
     # Connections
 
     def connect(
-        self, id: str, since: Position, *, user: str = "", key: str = "", session: str = ""
+        self,
+        id: str,
+        since: Position,
+        *,
+        user: str = "",
+        key: str = "",
+        session: str = "",
+        bearer: str = "",
     ) -> list[Action]:
         """Let a connection of the registry hear what is for everybody and for its user.
 
@@ -63,8 +72,11 @@ class Messaging:
             since: where it stands.
             user: the key of its user, if that is known.
             key, session: its session's key, which is a secret, and the hash of it.
+            bearer: the hash of its user's token, if that is one of the project's own.
         """
         self._add(id, EVERYBODY)
+        if bearer and not user:
+            return self._connect_bearer(id, since, bearer)
         topics = [EVERYBODY]
         known = "" if user or not session else self._people.user_of(session) or ""
         if known and not self._bind(id, known):
@@ -74,11 +86,22 @@ class Messaging:
             self._add(id, topics[-1])
         elif session and self._people.user_of(session) is None:
             stranger = self._people.add(id, key, session)
-            self._strange[id] = session
             last = self._log.topics.last_to_users
             if last is not None and since < last:
-                self._suspect(id, session, stranger, since)
+                self._suspect(stranger, since)
+                self._people.ask(stranger)
         return self._replay(id, topics, since)
+
+    def _connect_bearer(self, id: str, since: Position, token: str) -> list[Action]:
+        stranger = self._bearers.add(id, token)
+        # One that stands for all that nothing is known of any more.
+        missed = self._replay(id, [EVERYBODY, user_topic("")], since)
+        users = self._log.topics.users_after(since)
+        if users:
+            self._suspect(stranger, since)
+            self._bearers.ask(users)
+            self._bearers.wait(stranger)
+        return missed
 
     def ended(self, ending: Ending) -> None:
         """Forget whose sessions are of users whose access has ended, or may have.
@@ -87,16 +110,16 @@ class Messaging:
         """
         self._people.forget(ending.sessions, (*ending.users, *ending.changed, *ending.doubtful))
         if ending.users:
-            for session, _, _ in self._people.strangers():
-                self._people.ask(session)
+            for stranger in self._people.strangers():
+                self._people.ask(stranger)
+            self._bearers.ask(ending.users)
 
     def disconnect(self, id: str) -> None:
         """Forget a connection."""
         for topic in self._followed.pop(id, ()):
             self._remove(id, topic)
-        session = self._strange.pop(id, None)
-        if session is not None:
-            self._people.discard(id, session)
+        self._people.discard(id)
+        self._bearers.discard(id)
 
     def follow(self, id: str, topic: Topic, since: Position) -> list[Action]:
         """Let a connection hear what is sent to a topic, and what was after ``since``.
@@ -126,6 +149,7 @@ class Messaging:
         """Forget what is too old; ``now`` in seconds since the epoch."""
         self._log.topics.trim(self._log.at(now))
         self._people.tick(now)
+        self._bearers.tick(now)
 
     # Messages
 
@@ -137,8 +161,7 @@ class Messaging:
         before = self._log.head
         position = self._log.append(message, now)
         if self._log.topics.last_to_users == position:
-            for session, id, stranger in self._people.strangers():
-                self._suspect(id, session, stranger, before)
+            self._suspect_strangers(message.topics, before)
         ids = dict.fromkeys(id for topic in message.topics for id in self._followers.get(topic, ()))
         at = min(message.at or now, now)
         return position, list(self._sends(ids, (position, message), message.topics[:1], at))
@@ -160,47 +183,72 @@ class Messaging:
 
     # Jobs
 
-    def next_job(self) -> tuple[Asked, IdentifyJob] | None:
-        return self._people.next_job()
+    def next_job(self) -> tuple[Asked, IdentifyJob] | tuple[Sought, UsersJob] | None:
+        return self._people.next_job() or self._bearers.next_job()
 
-    def answer(self, asked: Asked, result: IdentifyResult, now: float) -> list[Action]:
+    def answer(
+        self, asked: Asked | Sought, result: IdentifyResult | UsersResult, now: float
+    ) -> list[Action]:
         """Take the result of a job: who was a stranger gets what was for them."""
         try:
-            known = self._people.answer(asked, result)
+            if isinstance(asked, Sought):
+                assert isinstance(result, UsersResult)
+                known = self._bearers.answer(asked, result)
+            else:
+                assert isinstance(result, IdentifyResult)
+                known = self._people.answer(asked, result)
         except BadMessage as error:
             return self.failed(asked, str(error), now)
         actions: list[Action] = []
         if result.error:
-            actions.append(Report(f"the users of some sessions are not known: {result.error}"))
-        for id, user, stranger in known:
-            self._strange.pop(id, None)
-            connection = self._registry.get(id)
-            if connection is None:
-                continue
-            if stranger.ticket is not None:
-                connection.floors.release(stranger.ticket)
-            if user and not self._bind(id, user):
-                actions.append(End((id,)))
-            elif user:
-                self._add(id, user_topic(user))
-                if stranger.since is not None:
-                    actions += self._replay(id, [user_topic(user)], stranger.since)
+            actions.append(Report(f"whose some connections are is not known: {result.error}"))
+        for stranger, user in known:
+            actions += self._introduce(stranger, user)
         return actions
 
-    def failed(self, asked: Asked, reason: str, now: float) -> list[Action]:
+    def failed(self, asked: Asked | Sought, reason: str, now: float) -> list[Action]:
         """Take it that a job has no result; it is made again later."""
-        self._people.failed(asked, now)
+        if isinstance(asked, Sought):
+            self._bearers.failed(now)
+            return [Report(f"the tokens of {len(asked.users)} users are not known: {reason}")]
+        self._people.failed(now)
         return [Report(f"the users of {len(asked.sessions)} sessions are not known: {reason}")]
 
     # Inside
 
-    def _suspect(self, id: str, session: str, stranger: Stranger, since: Position) -> None:
-        """There may be messages for a stranger after ``since``: let it be asked who that is."""
-        connection = self._registry.get(id)
+    def _suspect_strangers(self, topics: tuple[Topic, ...], since: Position) -> None:
+        """What was sent to the topics of users after ``since`` may be for strangers."""
+        for stranger in self._people.strangers():
+            if stranger.since is None:
+                self._suspect(stranger, since)
+                self._people.ask(stranger)
+        self._bearers.ask(topic.removeprefix(USERS) for topic in topics)
+        for stranger in self._bearers.strangers():
+            self._suspect(stranger, since)
+            self._bearers.wait(stranger)
+
+    def _suspect(self, stranger: Stranger, since: Position) -> None:
+        """Hold a stranger's safe position where there may be messages for it."""
+        connection = self._registry.get(stranger.id)
         if stranger.since is None and connection is not None:
             stranger.since = since
             stranger.ticket = connection.floors.hold(since)
-            self._people.ask(session)
+
+    def _introduce(self, stranger: Stranger, user: str) -> Iterator[Action]:
+        """A stranger is this user, or with "" nobody for whom there was anything."""
+        since, ticket = stranger.since, stranger.ticket
+        stranger.since = stranger.ticket = None
+        connection = self._registry.get(stranger.id)
+        if connection is None:
+            return
+        if ticket is not None:
+            connection.floors.release(ticket)
+        if user and not self._bind(stranger.id, user):
+            yield End((stranger.id,))
+        elif user:
+            self._add(stranger.id, user_topic(user))
+            if since is not None:
+                yield from self._replay(stranger.id, [user_topic(user)], since)
 
     def _add(self, id: str, topic: Topic) -> None:
         self._followers.setdefault(topic, {})[id] = None

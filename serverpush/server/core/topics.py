@@ -51,6 +51,8 @@ class Topics:
         self._bytes = 0
         # Where the last message to users is, or was: who came later has none to get.
         self.last_to_users: Position | None = None
+        # The users to whom something was sent, by their topics, and where the last is or was.
+        self._users: OrderedDict[Topic, Position] = OrderedDict()
 
     def __len__(self) -> int:
         return self._count
@@ -71,6 +73,8 @@ class Topics:
         for position, message in messages:
             if topic.startswith(USERS):
                 self.last_to_users = max(self.last_to_users or position, position)
+                self._users[topic] = position
+                self._users.move_to_end(topic)
             history.messages.append((position, message))
             self._order.append((position, topic))
             self._count += 1
@@ -84,6 +88,7 @@ class Topics:
     def restored(self) -> None:
         """All topics of another life have been restored, one after another."""
         self._order = deque(self._there())
+        self._users = OrderedDict(sorted(self._users.items(), key=lambda one: one[1]))
         # There may have been one that is no more.
         self.last_to_users = max(self.last_to_users or self.floor, self.floor)
 
@@ -100,6 +105,15 @@ class Topics:
         found.reverse()
         return found
 
+    def users_after(self, since: Position) -> list[str]:
+        """The keys of users to whom something was sent after ``since``, as far as it is known."""
+        found = []
+        for topic, last in reversed(self._users.items()):
+            if last <= since:
+                break
+            found.append(topic.removeprefix(USERS))
+        return found
+
     def covers(self, topic: Topic, since: Position) -> bool:
         """Is every message that was sent to the topic after ``since`` still here?"""
         return since >= self._floor(topic)
@@ -113,6 +127,7 @@ class Topics:
             if not history.messages and history.floor.time < now.time - self._seconds * 1000:
                 # A topic may never be used again: what is known of it is known of all.
                 del self._histories[topic]
+                self._users.pop(topic, None)
                 self.floor = max(self.floor, history.floor)
 
     def _floor(self, topic: Topic) -> Position:

@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 
 from serverpush.exceptions import BadMessage
-from serverpush.jobs import AccessJob, AccessResult
+from serverpush.jobs import AccessJob
 from serverpush.protocol import Ending
+from serverpush.results import AccessResult
 from serverpush.server.core import access as module
 from serverpush.server.core.access import MAX_VISITS, SWEEP_SECONDS, Access, Visit
 from serverpush.server.core.actions import End, Report

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from serverpush.jobs import MatchJob, MatchResult, RenderJob, RenderResult
+from serverpush.jobs import MatchJob, RenderJob
 from serverpush.protocol import Change, Condition, Gap, ModelInfo, Position, Serializer, Visitor
+from serverpush.results import MatchResult, RenderResult
 from serverpush.server.core import dispatch
 from serverpush.server.core.actions import Ready, Refresh, Report, Send
 from serverpush.server.core.dispatch import Dispatch

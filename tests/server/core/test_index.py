@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from serverpush.jobs import MatchResult
 from serverpush.protocol import Change, Condition, ModelInfo, Position
+from serverpush.results import MatchResult
 from serverpush.server.core.index import MAX_MOVES, Index
 
 from .world import MODELS, asking, where

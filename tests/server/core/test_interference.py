@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from serverpush.jobs import MatchJob, RenderJob, RenderResult
+from serverpush.jobs import MatchJob, RenderJob
 from serverpush.protocol import Change, Condition, Page, Serializer
+from serverpush.results import RenderResult
 from serverpush.server.core.replay import MAX_INSTANCES
 
 from .world import World, asking, dependency, where

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from serverpush.jobs import MatchJob, MatchResult
+from serverpush.jobs import MatchJob
+from serverpush.results import MatchResult
 from serverpush.server.core.index import Index
 from serverpush.server.core.log import Log
 from serverpush.server.core.matchings import Live, Matchings

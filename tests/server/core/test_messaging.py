@@ -7,9 +7,10 @@ import json
 import pytest
 
 from serverpush.exceptions import BadMessage
-from serverpush.jobs import IdentifyJob, IdentifyResult
+from serverpush.jobs import IdentifyJob
 from serverpush.messages import Message
 from serverpush.protocol import Ending, Gap, Page, Visitor
+from serverpush.results import IdentifyResult
 from serverpush.server.core import messaging as module
 from serverpush.server.core.actions import End, Refresh, Report, Send
 from serverpush.server.core.messaging import Messaging
@@ -117,7 +118,7 @@ def test_nobody_is_kept_who_left(post):
     post.connect("a", key="k", session="s")
     post.follow("a")
     post.leave("a")
-    assert post.messaging._followers == post.messaging._followed == post.messaging._strange == {}
+    assert post.messaging._followers == post.messaging._followed == {}
     assert post.messaging._people.strangers() == []
 
 

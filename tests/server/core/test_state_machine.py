@@ -9,8 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition
 
-from serverpush.jobs import MatchJob, MatchResult, RenderResult
+from serverpush.jobs import MatchJob
 from serverpush.protocol import Gap, Page, Serializer, Visitor
+from serverpush.results import MatchResult, RenderResult
 from serverpush.server.core.actions import Refresh, Report
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log

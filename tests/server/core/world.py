@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from serverpush.jobs import Job, MatchJob, MatchResult, RenderJob, RenderResult
+from serverpush.jobs import Job, MatchJob, RenderJob
 from serverpush.protocol import Change, Condition, Dependency, ModelInfo, Page, Serializer, Visitor
+from serverpush.results import MatchResult, RenderResult
 from serverpush.server.core.actions import Action, Refresh, Send
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log

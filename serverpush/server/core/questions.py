@@ -1,0 +1,75 @@
+"""Questions for renderers: many in one job, one job at a time, and again if it failed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Question = TypeVar("Question")
+
+# Seconds after a job that failed; doubled by each that fails next.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+
+
+class Questions(Generic[Question]):
+    """What is to be asked, in the order in which it came up.
+
+    Arguments:
+        most: questions of one job.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        # Each with its number, which grows.
+        self._due: OrderedDict[Question, int] = OrderedDict()
+        self._asked: OrderedDict[Question, int] = OrderedDict()
+        self._count = 0
+        self._pause = 0.0
+        self._resume_at: float | None = None
+
+    @property
+    def last(self) -> int:
+        """The number of the question that came up last."""
+        return self._count
+
+    @property
+    def answered(self) -> int:
+        """The number up to which all have been answered."""
+        open = (*self._asked.values(), *list(self._due.values())[:1])
+        return min(open) - 1 if open else self._count
+
+    def ask(self, question: Question) -> None:
+        """Let something be asked, unless it is going to be anyway."""
+        if question not in self._due:
+            self._count += 1
+            self._due[question] = self._count
+
+    def take(self, matters: Callable[[Question], bool]) -> tuple[Question, ...]:
+        """The questions of the next job, without those that don't matter any more."""
+        if self._asked or self._resume_at is not None:
+            return ()
+        while self._due and len(self._asked) < self._most:
+            question, number = self._due.popitem(last=False)
+            if matters(question):
+                self._asked[question] = number
+        return tuple(self._asked)
+
+    def taken(self) -> None:
+        """The job has its answers."""
+        self._asked.clear()
+        self._pause = 0.0
+
+    def failed(self, now: float) -> None:
+        """The job has none: ask again, later. ``now`` in seconds since the epoch."""
+        self._pause = min(max(FIRST_PAUSE, 2 * self._pause), LONGEST_PAUSE)
+        self._resume_at = now + self._pause
+        again, self._asked = self._asked, OrderedDict()
+        for question, number in self._due.items():
+            again.setdefault(question, number)
+        self._due = again
+
+    def tick(self, now: float) -> None:
+        """Let be asked again what failed long enough ago."""
+        if self._resume_at is not None and now >= self._resume_at:
+            self._resume_at = None

@@ -1,0 +1,108 @@
+"""Intake: what the notifier port takes, applied to the core in the order in which it came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from serverpush.jobs import UsersJob
+from serverpush.messages import Message
+from serverpush.protocol import Change, Ending, Gap, Position
+from serverpush.results import UsersResult
+from serverpush.server.clock import Clock
+from serverpush.server.core.access import Access
+from serverpush.server.core.bearers import MAX_USERS
+from serverpush.server.core.dispatch import Dispatch
+from serverpush.server.core.messaging import Messaging
+from serverpush.server.emitter import Emitter
+from serverpush.server.telemetry import Telemetry
+from serverpush.server.transport import loop
+
+Entry = TypeVar("Entry")
+
+# For which one body of changes may keep everybody else waiting.
+TURN_SECONDS = 0.005
+
+
+class Intake:
+    """Feeds the log.
+
+    Arguments:
+        wake: lets idle renderers look for work.
+        look_up: has a renderer look for users, None where there is none to ask; may wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        access: Access,
+        dispatch: Dispatch,
+        messaging: Messaging,
+        emitter: Emitter,
+        telemetry: Telemetry,
+        clock: Clock,
+        wake: Callable[[], None],
+        look_up: Callable[[UsersJob], UsersResult | None],
+    ) -> None:
+        # Did it succeed when it was last done?
+        self.is_fed = True
+        self._access = access
+        self._dispatch = dispatch
+        self._messaging = messaging
+        self._emitter = emitter
+        self._telemetry = telemetry
+        self._clock = clock
+        self._wake = wake
+        self._look_up = look_up
+
+    def accept(self, gap: str, changes: list[Change], messages: list[Message]) -> Position:
+        """Apply the reason of a gap ("": none), changes and messages; where the log stands then."""
+        try:
+            if gap:
+                self.gap(gap)
+            for change, now in self._in_turns(changes):
+                self._dispatch.changed(change, now)
+            for message, now in self._in_turns(messages):
+                _, actions = self._messaging.published(message, now)
+                self._emitter.do(actions)
+        except Exception:
+            # It shows in /health until it succeeds again.
+            self.is_fed = False
+            raise
+        self.is_fed = True
+        self._telemetry.changed(len(changes))
+        self._telemetry.published(len(messages))
+        self._wake()
+        return self._dispatch.log.head
+
+    def gap(self, reason: str) -> None:
+        """Changes were lost: nobody is up to date."""
+        self._telemetry.gap(reason)
+        self._emitter.do(self._dispatch.gap(Gap(reason), self._clock()))
+
+    def end(self, ending: Ending) -> None:
+        """End access."""
+        self._messaging.ended(ending)
+        self._emitter.do(self._access.end(ending, self._clock()))
+        self._wake()
+
+    def missing(self, users: list[str]) -> list[str]:
+        """Those of the users, by their keys as text, who do not exist, as far as that is known."""
+        missing: list[str] = []
+        for begin in range(0, len(users), MAX_USERS):
+            job = UsersJob(tuple(users[begin : begin + MAX_USERS]))
+            result = self._look_up(job)
+            if result is not None and not result.error:
+                found = zip(job.users, result.found, strict=True)
+                missing += [user for user, token in found if token is None]
+        return missing
+
+    def _in_turns(self, entries: list[Entry]) -> Iterator[tuple[Entry, float]]:
+        """Each with the time; others have their turn while these are many."""
+        now = self._clock()
+        for entry in entries:
+            yield entry, now
+            if self._clock() - now > TURN_SECONDS:
+                self._wake()
+                loop.sleep()
+                now = self._clock()

@@ -1,0 +1,85 @@
+"""Whether there are such users, and what their tokens are."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import DatabaseError
+
+from serverpush.jobs import UsersJob
+from serverpush.renderer.users import look_up
+from serverpush.results import UsersResult
+from serverpush.tokens import token_hash
+from tests.people.process import printed
+
+pytestmark = pytest.mark.django_db
+
+
+def tokenizer(user):
+    if user.username == "tokenless":
+        raise LookupError("no device")
+    if user.username == "unlucky":
+        raise DatabaseError("it is down")
+    return f"token of {user.username}"
+
+
+@pytest.fixture(autouse=True)
+def _tokenizer(settings):
+    settings.SERVERPUSH_TOKENIZER = "tests.renderer.test_users.tokenizer"
+
+
+def user(name):
+    return str(User.objects.create(username=name).pk)
+
+
+def test_tokens_by_their_hashes():
+    ann, bob = user("ann"), user("bob")
+    found = look_up(UsersJob((bob, ann), tokens=True)).found
+    assert found == (token_hash("token of bob"), token_hash("token of ann"))
+
+
+def test_without_tokens_nothing_is_called():
+    assert look_up(UsersJob((user("unlucky"),))) == UsersResult(("",))
+
+
+@pytest.mark.parametrize("key", ["987654321", "x", "", "1e5", "9" * 40, "\0"])
+def test_who_is_not_there(key):
+    ann = user("ann")
+    assert look_up(UsersJob((key, ann))).found == (None, "")
+
+
+def test_one_query_for_all(django_assert_num_queries):
+    keys = tuple(user(f"user {number}") for number in range(20))
+    with django_assert_num_queries(1):
+        look_up(UsersJob(keys, tokens=True))
+
+
+def test_a_tokenizer_that_raises_gives_that_user_no_token():
+    tokenless, ann = user("tokenless"), user("ann")
+    result = look_up(UsersJob((tokenless, ann), tokens=True))
+    assert result.found == ("", token_hash("token of ann"))
+    assert f"user {tokenless} has no token: raised LookupError: no device (" in result.error
+    assert "test_users.py, line" in result.error
+
+
+def test_a_database_that_is_down_says_nothing_of_anybody():
+    result = look_up(UsersJob((user("ann"), user("unlucky")), tokens=True))
+    assert result == UsersResult((), "DatabaseError: it is down")
+
+
+def test_a_tokenizer_that_is_not_there(settings):
+    settings.SERVERPUSH_TOKENIZER = "nowhere.tokenizer"
+    result = look_up(UsersJob((user("ann"),), tokens=True))
+    assert result.found == ()
+    assert "nowhere" in result.error
+
+
+def test_a_project_without_users():
+    answers = printed(
+        "nobody",
+        """
+    from serverpush.jobs import UsersJob
+    from serverpush.renderer.users import look_up
+
+    print(look_up(UsersJob(("1",))).found)
+    """,
+    )
+    assert answers == ["(None,)"]
