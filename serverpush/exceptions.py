@@ -199,8 +199,8 @@ def _shorten(value: Any, limit: int = 120) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-class RendererFailed(ServerPushError):
-    """A renderer process can't start; the message says why."""
+class ChildFailed(ServerPushError):
+    """A process of the push server's can't start; the message says why."""
 
 
 class CannotStart(ServerPushError):

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from serverpush import tokens
 from serverpush.conf import Config, channel, config, is_loopback, losses_file
-from serverpush.exceptions import CannotStart, RendererFailed
+from serverpush.exceptions import CannotStart, ChildFailed
 from serverpush.jobs import Job
 from serverpush.messages import Topic
 from serverpush.protocol import ModelInfo
@@ -34,6 +34,7 @@ from serverpush.server.intake import Intake
 from serverpush.server.notifier import Notifier
 from serverpush.server.outcomes import Outcomes
 from serverpush.server.renderers import Pool
+from serverpush.server.site import Site
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import Limits, Transport, loop
 from serverpush.server.words import Words
@@ -68,6 +69,7 @@ class PushServer:
         addresses: where to listen.
         models: what is known of each model, by label.
         state_file: gives the state file's path for the port that is served.
+        serves_site: let all requests that are not for it be answered by the Django site.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class PushServer:
         addresses: Addresses,
         models: dict[str, ModelInfo],
         state_file: Callable[[int], Path],
+        serves_site: bool = False,
     ) -> None:
         self.config = config
         self.addresses = addresses
@@ -84,6 +87,7 @@ class PushServer:
         self._models = models
         self._waker = loop.Waker()
         self._clock = Clock()
+        self._site = Site() if serves_site else None
         self._is_ticking = True
 
     def stop(self) -> None:
@@ -110,8 +114,10 @@ class PushServer:
         self._build()
         try:
             self.pool.start()
-        except RendererFailed as error:
+        except ChildFailed as error:
             raise CannotStart(f"a renderer can't start: {error}") from None
+        if self._site is not None:
+            self._start_site(self._site, port, notifier_host, notifier_port)
         # Not before: it can be taken only once.
         path = self._state_file(port)
         if state.load(self._kept, path, self._clock()):
@@ -136,6 +142,9 @@ class PushServer:
             self._waker.wait()
         finally:
             ticking.cancel()
+            if self._site is not None:
+                # While it still can report what it has.
+                self._site.stop()
             # A body that is being applied is applied to its end.
             self.notifier.stop(STOP_SECONDS)
             for server in servers:
@@ -143,6 +152,21 @@ class PushServer:
             state.save(self._kept, path)
             self.transport.stop()
             self.pool.stop()
+
+    def _start_site(self, site: Site, port: int, notifier_host: str, notifier_port: int) -> None:
+        settings = {
+            "SERVERPUSH_PORT": port,
+            "SERVERPUSH_NOTIFIER_HOST": notifier_host,
+            "SERVERPUSH_NOTIFIER_PORT": notifier_port,
+        }
+        if self.config.url is None:
+            # Pages come from the very port that they connect to.
+            settings["SERVERPUSH_URL"] = ""
+        try:
+            site.start(**settings)
+        except ChildFailed as error:
+            self.pool.stop()
+            raise CannotStart(f"the site can't start: {error}") from None
 
     def _build(self) -> None:
         config, now = self.config, self._clock()
@@ -188,6 +212,7 @@ class PushServer:
             on_disconnect=lambda client, reason: self._connections.disconnected(client, reason),
             on_refused=lambda client, code: self._connections.refused(client, code),
             logger=logger,
+            fallback=self._site,
         )
         self._emitter = Emitter(
             self.transport,

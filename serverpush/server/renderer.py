@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
-import socket
-import subprocess
-import sys
-from collections import deque
+from typing import Any
 
-from serverpush.exceptions import RendererFailed, ServerPushError
+from serverpush.exceptions import ServerPushError
 from serverpush.jobs import (
     AccessJob,
     IdentifyJob,
@@ -32,12 +27,11 @@ from serverpush.results import (
     SubscribeResult,
     UsersResult,
 )
+from serverpush.server.child import Child
 from serverpush.server.transport import loop
 
 logger = logging.getLogger("serverpush.server")
 
-START_SECONDS = 60
-STOP_SECONDS = 1.5
 # What reading a result raises that is none.
 _NONSENSE = (
     AttributeError,
@@ -49,60 +43,18 @@ _NONSENSE = (
 )
 
 
-class Renderer:
-    """One child process and the socket to it."""
+class Renderer(Child):
+    """One child process that renders."""
 
     def __init__(self) -> None:
-        try:
-            ours, theirs = socket.socketpair()
-        except OSError as error:
-            raise RendererFailed(str(error)) from None
-        with theirs:
-            try:
-                self.process = _start(theirs)
-            except BaseException as error:
-                ours.close()
-                if isinstance(error, OSError):
-                    raise RendererFailed(str(error)) from None
-                raise
-        self._stream = loop.Stream(ours)
-        self._frames: deque[bytes] = deque()
-        # Set when a frame has come, when the process is gone, and to wake who is idle.
-        self.stirred = loop.Event()
-        self.is_gone = False
+        super().__init__("serverpush.renderer")
         # Does the project receive the signals of subscriptions?
         self.listens = False
-        self._reader = loop.spawn(self._read)
 
-    def _read(self) -> None:
-        while (frame := self._stream.read()) is not None:
-            self._frames.append(frame)
-            self.stirred.set()
-        self.is_gone = True
-        self.stirred.set()
-
-    def _next_frame(self) -> bytes | None:
-        """The next frame, None where the process is gone."""
-        while not self._frames and not self.is_gone:
-            self.stirred.clear()
-            self.stirred.wait()
-        return self._frames.popleft() if self._frames else None
-
-    def wait_ready(self) -> None:
-        """Wait for its first frame; raises ``RendererFailed`` with its own reason."""
-        try:
-            frame = loop.wait_for(START_SECONDS, self._next_frame)
-        except TimeoutError:
-            raise RendererFailed(f"it was not ready within {START_SECONDS} s") from None
-        if frame is None:
-            raise RendererFailed("it ended while it started")
-        try:
-            hello = json.loads(frame)
-        except ValueError:
-            raise RendererFailed("it speaks no JSON") from None
-        if "error" in hello:
-            raise RendererFailed(hello["error"])
+    def wait_ready(self) -> dict[str, Any]:
+        hello = super().wait_ready()
         self.listens = bool(hello.get("listens"))
+        return hello
 
     def ask(self, job: Job, timeout: float) -> Result | None:
         """Do one job; None where the process died, or speaks nonsense.
@@ -123,27 +75,14 @@ class Renderer:
 
     def _exchange(self, frame: bytes) -> bytes | None:
         try:
-            self._stream.write(frame)
+            self.stream.write(frame)
         except OSError:
             return None
-        return self._next_frame()
-
-    def end(self, *, kill: bool = False) -> None:
-        """End the process: by closing its socket, or at once."""
-        if kill:
-            self.process.send_signal(signal.SIGKILL)
-        self._stream.close()
-        self._reader.cancel()
-        waited = 0.0
-        while self.process.poll() is None:
-            if waited > STOP_SECONDS:
-                self.process.kill()
-            loop.sleep(0.01)
-            waited += 0.01
+        return self.next_frame()
 
 
 def started() -> Renderer:
-    """A new one, that is ready; raises ``RendererFailed``."""
+    """A new one, that is ready; raises ``ChildFailed``."""
     renderer = Renderer()
     try:
         renderer.wait_ready()
@@ -151,17 +90,6 @@ def started() -> Renderer:
         renderer.end(kill=True)
         raise
     return renderer
-
-
-def _start(sock: socket.socket) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "serverpush.renderer", str(sock.fileno())],
-        stdin=subprocess.DEVNULL,
-        pass_fds=[sock.fileno()],
-        env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))),
-        # Ctrl-C is for the push server, which ends its renderers itself.
-        process_group=0,
-    )
 
 
 _RESULTS: dict[type[Job], type[Result]] = {

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from serverpush.exceptions import RendererFailed
+from serverpush.exceptions import ChildFailed
 from serverpush.jobs import Job, ResolveJob, SubscribeJob, UsersJob
 from serverpush.results import RenderResult, ResolveResult, Result, SubscribeResult, UsersResult
 from serverpush.server.core.turns import Turns
@@ -96,13 +96,13 @@ class Pool:
         return len(self._resolving)
 
     def start(self) -> None:
-        """Start all; returns when they are ready. Raises ``RendererFailed`` if one can't start."""
+        """Start all; returns when they are ready. Raises ``ChildFailed`` if one can't start."""
         renderers = [Renderer() for _ in range(self.count)]
         try:
             for renderer in renderers:
                 renderer.wait_ready()
                 self.listens = renderer.listens
-        except RendererFailed:
+        except ChildFailed:
             for renderer in renderers:
                 renderer.end(kill=True)
             raise
@@ -157,8 +157,8 @@ class Pool:
             try:
                 unfinished = self._employ(renderer or started(), unfinished)
                 backoff = FIRST_BACKOFF
-            except (RendererFailed, *loop.FAILURES) as error:
-                is_known = isinstance(error, RendererFailed)
+            except (ChildFailed, *loop.FAILURES) as error:
+                is_known = isinstance(error, ChildFailed)
                 logger.error("a renderer could not start: %s", error, exc_info=not is_known)
                 loop.sleep(backoff)
                 backoff = min(backoff * 2, MAX_BACKOFF)

@@ -175,7 +175,9 @@ class Live:
             ],
             self.environ,
         )
-        ready = self.push.wait_for(r"is ready: browsers on http://[\d.]+:(\d+)/.*:(\d+)/")
+        ready = self.push.wait_for(
+            r"is ready: (?:site and )?browsers on http://[\d.]+:(\d+)/.*:(\d+)/"
+        )
         self.port, self.notifier_port = int(ready[1]), int(ready[2])
         self.environ["LIVE_PORT"] = str(self.port)
         self.environ["LIVE_NOTIFIER_PORT"] = str(self.notifier_port)

@@ -7,6 +7,7 @@ from tests.settings import INSTALLED_APPS, MIDDLEWARE, TEMPLATES
 
 DEBUG = os.environ.get("LIVE_DEBUG") == "1"
 ROOT_URLCONF = os.environ.get("LIVE_URLS", "tests.live.urls")
+WSGI_APPLICATION = os.environ.get("LIVE_WSGI", "tests.live.wsgi.application")
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.live"]
 MIDDLEWARE = ["tests.live.middleware.StaticMiddleware", *MIDDLEWARE]
 TEMPLATES = TEMPLATES

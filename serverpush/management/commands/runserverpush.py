@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -38,6 +39,11 @@ class Command(BaseCommand):
         )
         parser.add_argument("--renderers", type=int, metavar="N", help="renderer processes")
         parser.add_argument(
+            "--allrequests",
+            action="store_true",
+            help="serve the site on the same port too, with its static files under DEBUG",
+        )
+        parser.add_argument(
             "--noreload", action="store_true", help="do not reload when the code changes"
         )
 
@@ -47,22 +53,22 @@ class Command(BaseCommand):
         except (ImproperlyConfigured, ValueError) as error:
             raise CommandError(str(error)) from None
         if settings.DEBUG and not options["noreload"]:
-            run_with_reloader(self._serve_in_thread, chosen)
+            run_with_reloader(self._serve_in_thread, chosen, options["allrequests"])
         else:
-            self._serve(chosen)
+            self._serve(chosen, options["allrequests"])
 
-    def _serve(self, chosen: Config) -> None:
-        server = _server(chosen)
+    def _serve(self, chosen: Config, serves_site: bool) -> None:
+        server = _server(chosen, serves_site)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stop())
         try:
-            server.run(self._ready)
+            server.run(partial(self._ready, serves_site))
         except CannotStart as error:
             raise CommandError(str(error)) from None
 
-    def _serve_in_thread(self, chosen: Config) -> None:
+    def _serve_in_thread(self, chosen: Config, serves_site: bool) -> None:
         """Serve beside the reloader, which has the main thread and ends it by leaving."""
-        server = _server(chosen)
+        server = _server(chosen, serves_site)
         ended = threading.Event()
 
         def end() -> None:
@@ -71,29 +77,31 @@ class Command(BaseCommand):
 
         atexit.register(end)
         try:
-            server.run(self._ready)
+            server.run(partial(self._ready, serves_site))
         except CannotStart as error:
             self.stderr.write(self.style.ERROR(f"CommandError: {error}"))
             os._exit(1)
         finally:
             ended.set()
 
-    def _ready(self, addresses: Addresses, renderers: int) -> None:
+    def _ready(self, serves_site: bool, addresses: Addresses, renderers: int) -> None:
+        served = "site and browsers" if serves_site else "browsers"
         self.stdout.write(
             f"django-serverpush {__version__} is ready: "
-            f"browsers on http://{addresses.host}:{addresses.port}/, "
+            f"{served} on http://{addresses.host}:{addresses.port}/, "
             f"changes on http://{addresses.notifier_host}:{addresses.notifier_port}/, "
             f"{renderers} renderer{'s' if renderers != 1 else ''}. Quit with CONTROL-C."
         )
         self.stdout.flush()
 
 
-def _server(chosen: Config) -> PushServer:
+def _server(chosen: Config, serves_site: bool) -> PushServer:
     return PushServer(
         config=chosen,
         addresses=Addresses(chosen.host, chosen.port, chosen.notifier_host, chosen.notifier_port),
         models=labels.table(),
         state_file=state_file,
+        serves_site=serves_site,
     )
 
 
