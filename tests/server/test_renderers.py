@@ -13,8 +13,8 @@ import pytest
 
 from serverpush.jobs import AccessJob, ResolveJob
 from serverpush.protocol import Page, Visitor
-from serverpush.server import renderer as module
-from serverpush.server.renderer import Renderer
+from serverpush.server import child as module
+from serverpush.server.renderer import Renderer, started
 from serverpush.server.renderers import Pool
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import loop
@@ -84,7 +84,7 @@ class Work:
 
 def test_one_that_is_stopped_is_given_up_in_time_even_by_a_large_job(green):
     def ask():
-        renderer = module.started()
+        renderer = started()
         try:
             os.kill(renderer.process.pid, signal.SIGSTOP)
             with pytest.raises(TimeoutError):
@@ -141,21 +141,21 @@ def test_what_fails_unexpectedly_costs_neither_a_renderer_nor_an_answer(green, c
 def test_one_that_could_not_be_started_for_an_unknown_reason_is_started_again(green, monkeypatch):
     start, failures = module._start, [ValueError("never heard of it")] * 2
 
-    def starts(sock):
-        if failures and started:
+    def starts(sock, *arguments):
+        if failures and processes:
             raise failures.pop()
-        started.append(start(sock))
-        return started[-1]
+        processes.append(start(sock, *arguments))
+        return processes[-1]
 
-    started = []
+    processes = []
     monkeypatch.setattr(module, "_start", starts)
 
     def serve():
         pool = Work().pool()
         pool.start()
         loop.sleep()
-        started[0].kill()
-        waited_for(lambda: len(started) == 2)
+        processes[0].kill()
+        waited_for(lambda: len(processes) == 2)
         waited_for(lambda: pool.ready == 1)
         pool.stop()
         return True
@@ -165,7 +165,7 @@ def test_one_that_could_not_be_started_for_an_unknown_reason_is_started_again(gr
 
 
 def test_a_result_that_can_not_be_read_is_not_logged(green, monkeypatch, caplog):
-    def start(sock):
+    def start(sock, *_):
         number = sock.fileno()
         return subprocess.Popen(
             [sys.executable, "-c", NONSENSE, str(number)],
