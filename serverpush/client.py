@@ -9,8 +9,10 @@ from serverpush.web.changes import ping_notifier
 from serverpush.web.messages import disconnect, notify, notify_all, push_route, send_update
 from serverpush.web.pages import generated_timestamp
 from serverpush.web.presence import presence
+from serverpush.web.subscriptions import channel_token, route_token
 
 __all__ = [
+    "channel_token",
     "context_processor",
     "disconnect",
     "notify",
@@ -18,6 +20,7 @@ __all__ = [
     "ping_notifier",
     "presence",
     "push_route",
+    "route_token",
     "send_update",
     "suppress",
 ]

@@ -11,6 +11,7 @@ from serverpush.tokens import notifier_key
 
 def test_what_a_project_imports():
     assert set(client.__all__) == {
+        "channel_token",
         "context_processor",
         "disconnect",
         "notify",
@@ -18,6 +19,7 @@ def test_what_a_project_imports():
         "ping_notifier",
         "presence",
         "push_route",
+        "route_token",
         "send_update",
         "suppress",
     }

@@ -1,6 +1,17 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
-from pages.views import chat, counter, hello, hello_fields, hello_function, hello_view, home, tasks
+from pages.views import (
+    bell,
+    books,
+    chat,
+    counter,
+    hello,
+    hello_fields,
+    hello_function,
+    hello_view,
+    home,
+    tasks,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -18,6 +29,12 @@ urlpatterns = [
     path("tasks/<int:pk>/delete/", tasks.delete, name="delete_task"),
     path("chat/", chat.chat, name="chat"),
     path("chat/say/", chat.say, name="say"),
+    path("bell/", bell.bell, name="bell"),
+    path("bell/ring/", bell.ring, name="ring"),
+    path("bell/seen/", bell.seen, name="seen"),
+    path("books/", books.books, name="books"),
+    path("api/books/", books.book_list, name="book_list"),
+    path("api/books/<int:pk>/", books.book_detail, name="book_detail"),
     path("login/", LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
 ]

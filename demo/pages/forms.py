@@ -1,6 +1,6 @@
 from django import forms
 
-from pages.models import Line, Person, Task
+from pages.models import Book, Line, Note, Person, Task
 
 
 class PersonForm(forms.ModelForm):
@@ -28,3 +28,20 @@ class LineForm(forms.ModelForm):
         model = Line
         fields = ["text"]
         error_messages = {"text": {"required": "Say something."}}
+
+
+class NoteForm(forms.ModelForm):
+    class Meta:
+        model = Note
+        fields = ["recipient", "text"]
+        error_messages = {
+            "recipient": {"required": "Who is it for?"},
+            "text": {"required": "Write something."},
+        }
+
+
+class BookForm(forms.ModelForm):
+    class Meta:
+        model = Book
+        fields = ["title"]
+        error_messages = {"title": {"required": "A book needs a title."}}

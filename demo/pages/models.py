@@ -1,5 +1,6 @@
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 
 
 class Counter(models.Model):
@@ -64,3 +65,49 @@ class Line(models.Model):
     @classmethod
     def latest(cls, count=30):
         return list(cls.objects.order_by("-pk")[:count])[::-1]
+
+
+class Note(models.Model):
+    """What one user wrote to another."""
+
+    sender = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", editable=False
+    )
+    recipient = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notes"
+    )
+    text = models.CharField(max_length=200)
+    is_seen = models.BooleanField(default=False, editable=False)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self):
+        return f"{self.sender} to {self.recipient}: {self.text}"
+
+    @classmethod
+    def latest(cls, user, count=30):
+        return cls.objects.filter(recipient=user).select_related("sender")[:count]
+
+    @classmethod
+    def unread(cls, user):
+        return cls.objects.filter(recipient=user, is_seen=False).count()
+
+
+class Book(models.Model):
+    """One of the reading list, which is a REST API."""
+
+    title = models.CharField(max_length=80)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self):
+        return self.title
+
+    def get_api_url(self):
+        return reverse("book_detail", args=[self.pk])
+
+    @classmethod
+    def get_api_list_url(cls):
+        return reverse("book_list")

@@ -9,7 +9,7 @@ from django.test import TestCase
 from django.urls import reverse
 
 from pages.highlight import highlight
-from pages.models import Counter, Person, Task
+from pages.models import Book, Counter, Note, Person, Task
 
 LIVE = ["home", "counter", "hello", "hello_fields", "hello_function", "hello_view", "tasks"]
 STATIC = Path(settings.BASE_DIR) / "static" / "demo"
@@ -162,3 +162,62 @@ class TasksTest(TestCase):
         self.task.pk = 10**6
         assert self.edit("rename_task", task=self.task, title="x").status_code == 404
         self.assertRedirects(self.edit("delete_task", task=self.task), reverse("tasks"))
+
+
+class BellTest(TestCase):
+    def setUp(self):
+        users = get_user_model().objects
+        self.ada, self.grace = users.get(username="ada"), users.get(username="grace")
+        self.client.force_login(self.ada)
+
+    def ring(self, **data):
+        return self.client.post(reverse("ring"), {"recipient": self.grace.pk, "text": "Hi", **data})
+
+    def test_it_is_for_those_who_are_logged_in(self):
+        self.client.logout()
+        for response in (self.client.get(reverse("bell")), self.ring()):
+            assert response.status_code == 302
+            assert response["Location"].startswith(reverse("login"))
+        assert not Note.objects.exists()
+
+    def test_a_note_is_its_recipients(self):
+        self.assertRedirects(self.ring(text="<b>Hi"), reverse("bell"))
+        self.assertNotContains(self.client.get(reverse("bell")), "&lt;b&gt;Hi")
+        self.client.force_login(self.grace)
+        response = self.client.get(reverse("bell"))
+        self.assertContains(response, "&lt;b&gt;Hi")
+        self.assertContains(response, 'data-unread="1"')
+        self.client.post(reverse("seen"))
+        self.assertContains(self.client.get(reverse("home")), 'data-unread="0"')
+
+    def test_what_is_not_valid_is_told(self):
+        for data in ({"text": " "}, {"text": "x" * 201}, {"recipient": 10**6}, {"recipient": "x"}):
+            with self.subTest(data=data):
+                self.assertContains(self.ring(**data), 'class="error"', status_code=400)
+
+
+class BooksTest(TestCase):
+    def ask(self, method, url, data=None):
+        ask = getattr(self.client, method)
+        return ask(url, json.dumps(data), content_type="application/json")
+
+    def test_the_list_and_each_book(self):
+        told = self.client.get(reverse("book_list")).json()["books"]
+        assert [each["title"] for each in told] == [str(book) for book in Book.objects.all()]
+        assert self.client.get(told[0]["url"]).json()["title"] == told[0]["title"]
+
+    def test_add_rename_delete(self):
+        response = self.ask("post", reverse("book_list"), {"title": "Solaris"})
+        assert (response.status_code, response.json()["title"]) == (201, "Solaris")
+        url = response.json()["url"]
+        assert self.ask("put", url, {"title": "Solaris!"}).json()["title"] == "Solaris!"
+        assert self.client.delete(url).status_code == 204
+        assert self.client.get(url).status_code == 404
+
+    def test_what_is_not_valid_is_told(self):
+        for data in ({"title": ""}, {"title": "x" * 81}, {}, [], None):
+            with self.subTest(data=data):
+                response = self.ask("post", reverse("book_list"), data)
+                assert response.status_code == 400
+                assert response.json()["error"]
+        assert self.client.patch(reverse("book_list")).status_code == 405

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from django.utils import autoreload
@@ -25,9 +26,16 @@ def run_with_reloader(main: Callable[..., None], *args: Any) -> None:
     if os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true":
         for number in _ENDING:
             signal.signal(number, _leave)
+        autoreload.file_changed.connect(_begin_anew)
         autoreload.start_django(autoreload.get_reloader(), main, *args)
     else:
         sys.exit(_keep_child())
+
+
+def _begin_anew(sender: Any, file_path: Path, **kwargs: Any) -> None:
+    # For a template or a translation Django only clears this process's caches. Those that
+    # render are others.
+    autoreload.trigger_reload(file_path)
 
 
 def _leave(*_: Any) -> None:

@@ -134,6 +134,49 @@ def test_the_chat_of_two_and_one_who_reads_along(two, window, demo):
     expect(ada.locator("#users li")).to_have_text(["ada"], timeout=40_000)
 
 
+def test_notes_ring_in_all_windows_of_their_user_and_in_no_other(two, demo):
+    ada, nobody = two("/counter/", "ada")
+    grace, other = two("/counter/", "grace")
+    other.close()
+    second = grace.context.new_page()
+    second.goto(f"{demo}/bell/")
+    connected(second)
+    ada.goto(f"{demo}/bell/")
+    connected(ada)
+    ada.select_option("#recipient", label="grace")
+    ada.fill("#note", "Only for <b>grace</b>")
+    ada.click("#ring button")
+    for page in (grace, second):
+        expect(page.locator("#bell")).to_have_attribute("data-unread", "1")
+        expect(page.locator("[data-notice]")).to_have_text("ada: Only for <b>grace</b>")
+    expect(second.locator("#notes li").first).to_have_text("ada Only for <b>grace</b>")
+    # What comes next to everybody tells that it did not come to others.
+    before = int(nobody.inner_text("#count"))
+    grace.click("text=+1")
+    expect(nobody.locator("#count")).to_have_text(str(before + 1))
+    for page in (ada, nobody):
+        assert page.locator("text=Only for").count() == 0
+    second.click("text=Mark all as read")
+    expect(grace.locator("#bell")).to_have_attribute("data-unread", "0")
+
+
+def test_a_list_follows_the_routes_of_its_api(two):
+    one, other = two("/books/")
+    for page in (one, other):
+        expect(page.locator(".book")).to_have_count(3)
+    one.fill("#new-book-title", "Solaris")
+    one.click("#new-book button")
+    for page in (one, other):
+        expect(page.locator(".book input").last).to_have_value("Solaris")
+    field = other.locator(".book input").last
+    field.fill("Solaris, again")
+    field.press("Enter")
+    expect(one.locator(".book input").last).to_have_value("Solaris, again")
+    one.locator(".book .delete").last.click()
+    for page in (one, other):
+        expect(page.locator(".book")).to_have_count(3)
+
+
 def test_what_is_being_typed_is_kept(two):
     one, other = two("/tasks/", "grace")
     other.close()

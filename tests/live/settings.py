@@ -10,7 +10,7 @@ ROOT_URLCONF = os.environ.get("LIVE_URLS", "tests.live.urls")
 WSGI_APPLICATION = os.environ.get("LIVE_WSGI", "tests.live.wsgi.application")
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.live"]
 MIDDLEWARE = ["tests.live.middleware.StaticMiddleware", *MIDDLEWARE]
-TEMPLATES = TEMPLATES
+TEMPLATES = [{**TEMPLATES[0], "DIRS": [os.environ.get("LIVE_TEMPLATES", "templates")]}]
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",

@@ -103,6 +103,19 @@ def test_with_the_reloader_it_ends_cleanly_too(alone):
     assert (alone.folder / "live.sqlite3.state").exists()
 
 
+def test_a_changed_template_reaches_what_is_rendered_from_then_on(alone):
+    """Django takes it for done when this process's caches are cleared; renderers have theirs."""
+    template = alone.folder / "page.html"
+    template.write_text("one")
+    alone.environ |= {"LIVE_DEBUG": "1", "LIVE_TEMPLATES": str(alone.folder)}
+    command = [*MANAGE, "runserverpush", "127.0.0.1:0", "--notifier-port", "0"]
+    alone.push = Process(command, alone.environ)
+    alone.push.wait_for("is ready")
+    template.write_text("two")
+    alone.push.wait_for("page.html changed, reloading")
+    alone.push.wait_for("is ready")
+
+
 def children_of(pid):
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         return [int(each) for each in file.read().split()]
