@@ -1,0 +1,1 @@
+"""The demo, with pages and calls that are taken from the migration pages of the docs."""
