@@ -35,7 +35,7 @@ def run_with_reloader(main: Callable[..., None], *args: Any) -> None:
 def _begin_anew(sender: Any, file_path: Path, **kwargs: Any) -> None:
     # For a template or a translation Django only clears this process's caches. Those that
     # render are others.
-    autoreload.trigger_reload(file_path)
+    autoreload.trigger_reload(str(file_path))
 
 
 def _leave(*_: Any) -> None:
