@@ -94,14 +94,13 @@ class Messaging:
 
     def _connect_bearer(self, id: str, since: Position, token: str) -> list[Action]:
         stranger = self._bearers.add(id, token)
-        # One that stands for all that nothing is known of any more.
-        missed = self._replay(id, [EVERYBODY, user_topic("")], since)
         users = self._log.topics.users_after(since)
         if users:
             self._suspect(stranger, since)
             self._bearers.ask(users)
             self._bearers.wait(stranger)
-        return missed
+        # One that stands for all that nothing is known of any more.
+        return self._replay(id, [EVERYBODY, user_topic("")], since)
 
     def ended(self, ending: Ending) -> None:
         """Forget whose sessions are of users whose access has ended, or may have.

@@ -172,3 +172,14 @@ def test_many_users_are_asked_about_in_parts(bank, monkeypatch):
     assert bank.look_up().users == ("7", "8")
     assert bank.got == {"seven": [7]}
     assert bank.messaging.next_job() is None, "nobody is left to be known"
+
+
+def test_what_is_replayed_to_everybody_is_not_safe_before_it_is_known_whose_it_is(bank):
+    since = bank.log.head
+    bank.send(1, "user:7")
+    bank.send(2)
+    bank.connect("seven", since, bearer="seven's")
+    assert bank.got == {"seven": [2]}
+    assert bank.metas["seven"][0]["safe"] == str(since)
+    bank.look_up()
+    assert bank.got == {"seven": [2, 1]}
