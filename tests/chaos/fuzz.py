@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+from django.core import signing
 
 from serverpush import labels, tokens
 from serverpush.conf import config
@@ -106,12 +107,13 @@ class Mutator:
 
 
 def tokens_target(mutator: Mutator) -> Callable[[], None]:
-    """Page tokens; ``BadToken`` is the one answer to what is not ours."""
+    """Tokens of each use; ``BadToken`` is the one answer to what is not ours."""
 
     def target() -> None:
         token = mutator.text(corpus.TOKENS)
-        with contextlib.suppress(BadToken):
-            tokens.verify_page(token)
+        for verify in (tokens.verify_page, tokens.verify_user, tokens.verify_topic):
+            with contextlib.suppress(BadToken):
+                verify(token)
 
     return target
 
@@ -138,7 +140,8 @@ def parser_target(mutator: Mutator) -> Callable[[], None]:
 def notifier_target(mutator: Mutator, server: PushServer) -> Callable[[], None]:
     """Calls of the notifier's WSGI application; every status is one that it documents."""
     chance = mutator.random
-    paths = ["/notify"] * 20 + ["/disconnect"] * 10 + ["/health", "/metrics", "/\xff"]
+    paths = ["/notify"] * 20 + ["/publish"] * 20 + ["/disconnect"] * 10
+    paths += ["/presence", "/health", "/metrics", "/\xff"]
     key = "Bearer " + tokens.notifier_key()
 
     def target() -> None:
@@ -146,7 +149,7 @@ def notifier_target(mutator: Mutator, server: PushServer) -> Callable[[], None]:
         environ = {
             "REQUEST_METHOD": "POST" if chance.random() < 0.97 else chance.choice(["GET", "X"]),
             "PATH_INFO": chance.choice(paths),
-            "QUERY_STRING": "",
+            "QUERY_STRING": mutator.text(["", "channel=news", "channel=%ff&channel="]),
             "CONTENT_LENGTH": str(chance.choice([len(body)] * 30 + [0, 5, 1 << 40])),
             "REMOTE_ADDR": "127.0.0.1",
             "HTTP_AUTHORIZATION": key if chance.random() < 0.98 else mutator.text([key]),
@@ -230,7 +233,7 @@ def run(seed: int, count: int) -> dict[str, Any]:
     logging.getLogger("serverpush").addHandler(ledger)
     logging.getLogger("serverpush").setLevel(logging.INFO)
     server = _server()
-    words = {"TOKEN": tokens.sign_page(PAGE), "KEY": tokens.notifier_key()}
+    words = known_words(tokens.sign_page(PAGE), tokens.notifier_key())
     mutator = Mutator(seed, **words)
     inputs = Inputs(mutator, server)
     targets: dict[str, Callable[[], None]] = {
@@ -257,11 +260,21 @@ def run(seed: int, count: int) -> dict[str, Any]:
         "errors": ledger.errors[:5],
         "reached": {
             name: server.telemetry.registry.get_sample_value(f"serverpush_{name}_total")
-            for name in ("connects", "changes")
+            for name in ("connects", "changes", "messages")
         },
     }
     server.transport.stop()
     return seen
+
+
+def known_words(page: str, key: str) -> dict[str, str]:
+    """What stands in the corpus for something that is signed."""
+    return {
+        "TOKEN": page,
+        "KEY": key,
+        "USER": signing.dumps(["1", time.time()], salt=f"{config().salt}.user", compress=True),
+        "CHANNEL": tokens.sign_topic("channel:news", "", ""),
+    }
 
 
 PAGE = Page(path="/", query="", host="127.0.0.1", secure=False, time=time.time())

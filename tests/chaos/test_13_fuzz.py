@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from tests.chaos.fuzz import Mutator, descriptors
+from tests.chaos.fuzz import Mutator, descriptors, known_words
 from tests.chaos.fuzz_sockets import Wire
 from tests.live.clients import Client, browse
 from tests.live.conftest import live  # noqa: F401
@@ -43,7 +43,7 @@ def in_one_process(count):
 def over_sockets(site, count):
     """Send ``count`` inputs to a push server; returns the bytes of its log."""
     _, record = browse(f"{site.url}/author/1/")
-    words = {"TOKEN": record["page"], "KEY": site.manage("serverpush_key").stdout.strip()}
+    words = known_words(record["page"], site.manage("serverpush_key").stdout.strip())
     wire = Wire(Mutator(SEED, **words), site.port, site.notifier_port)
     pid, before, printed = site.push.pid, descriptors(site.push.pid), len(site.push.output)
     while wire.count < count:
