@@ -36,8 +36,8 @@ STOCK_GET_USER = ("django.contrib.auth.backends", "ModelBackend.get_user")
 def look_up(job: UsersJob) -> UsersResult:
     """Answer whether the users are there, and what their tokens are, with one query for all.
 
-    A user for whom the project's tokenizer raises has no token, which ``error`` tells;
-    where a database can't be asked, nothing is known of anybody.
+    A user for whom the project's tokenizer raises has no token, which ``error`` tells, and
+    one for whom it gives no text or an empty one has none either; where a database can't be asked, nothing is known of anybody.
     """
     try:
         users = Users(job.users)
@@ -51,7 +51,9 @@ def look_up(job: UsersJob) -> UsersResult:
             found.append(None if user is None else "")
             continue
         try:
-            found.append(token_hash(str(tokenizer(user))))
+            token = tokenizer(user)
+            # Not the text of what is none: "None" is easy to guess.
+            found.append(token_hash(token) if isinstance(token, str) and token else "")
         except Error as error:
             return UsersResult((), sentence(error))
         except Exception as error:  # noqa: BLE001 - so may the tokenizer

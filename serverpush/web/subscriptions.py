@@ -39,7 +39,7 @@ def user_token(request: HttpRequest) -> str:
     user: Any = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return ""
-    return str(import_string(config().tokenizer)(user))
+    return str(import_string(config().tokenizer)(user) or "")
 
 
 def _signed(request: HttpRequest, topic_of: Any, name: Any) -> str:

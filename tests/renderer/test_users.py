@@ -18,7 +18,12 @@ def tokenizer(user):
         raise LookupError("no device")
     if user.username == "unlucky":
         raise DatabaseError("it is down")
+    if user.username in NONE:
+        return NONE[user.username]
     return f"token of {user.username}"
+
+
+NONE = {"empty": "", "none": None, "number": 7}
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +63,11 @@ def test_a_tokenizer_that_raises_gives_that_user_no_token():
     assert result.found == ("", token_hash("token of ann"))
     assert f"user {tokenless} has no token: raised LookupError: no device (" in result.error
     assert "test_users.py, line" in result.error
+
+
+@pytest.mark.parametrize("name", NONE)
+def test_what_is_no_token(name):
+    assert look_up(UsersJob((user(name),), tokens=True)) == UsersResult(("",))
 
 
 def test_a_database_that_is_down_says_nothing_of_anybody():

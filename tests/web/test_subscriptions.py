@@ -90,6 +90,16 @@ def my_tokenizer(user):
     return f"my {user.username}"
 
 
+def test_a_user_without_a_token(client, ada, settings):
+    settings.SERVERPUSH_TOKENIZER = f"{__name__}.no_token"
+    client.force_login(ada)
+    assert rendered(client, "serverpush_token")[0] == ""
+
+
+def no_token(user):
+    return None
+
+
 def test_a_page_that_uses_one_gets_record_and_script(client, ada):
     _, response = rendered(client, "channel_token 'news'")
     text = response.content.decode()
