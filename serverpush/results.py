@@ -148,20 +148,21 @@ class IdentifyResult:
 class UsersResult:
     """``found`` answers the users one by one: None where there is none.
 
-    Else the hash of the user's token; "" where that was not asked for, and where
-    the project's tokenizer raised: ``error`` says what. Where nothing at all could be
-    found out ``error`` says why, and there are none.
+    Else the hash of the user's token; "" where that was not asked for, and where there is
+    none. Those in ``unknown`` places say nothing: the project's tokenizer raised, ``error``
+    says what. Where nothing at all could be found out ``error`` says why, and there are none.
     """
 
     found: tuple[str | None, ...]
     error: str = ""
+    unknown: frozenset[int] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
-        return {"found": list(self.found), "error": self.error}
+        return {"found": list(self.found), "error": self.error, "unknown": sorted(self.unknown)}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> UsersResult:
-        return cls(tuple(value["found"]), value["error"])
+        return cls(tuple(value["found"]), value["error"], frozenset(value["unknown"]))
 
 
 @dataclass(frozen=True, slots=True)

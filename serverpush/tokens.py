@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core import signing
 from django.utils.crypto import salted_hmac
+from django.utils.module_loading import import_string
 
 from serverpush.conf import Config, config
 from serverpush.exceptions import BadToken, PageTooLarge, TokenExpired
@@ -82,6 +83,18 @@ def is_opaque(token: Any) -> bool:
     """
     has_own = config().tokenizer != Config.tokenizer
     return has_own and isinstance(token, str) and 0 < len(token) <= MAX_OPAQUE
+
+
+def token_of(user: Any) -> str:
+    """A user's token by ``SERVERPUSH_TOKENIZER``; "" where that gives none.
+
+    Raises ``ValueError`` for one that is too long, and what the tokenizer raises.
+    """
+    token = import_string(config().tokenizer)(user)
+    text = "" if token is None else str(token)
+    if len(text) > MAX_OPAQUE:
+        raise ValueError(f"a user's token may have {MAX_OPAQUE} characters, not {len(text)}")
+    return text
 
 
 def token_hash(token: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import (
     BACKEND_SESSION_KEY,
@@ -15,18 +14,20 @@ from django.contrib.auth import (
     get_user_model,
     load_backend,
 )
-from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db import Error
+from django.core.exceptions import (
+    FieldDoesNotExist,
+    ImproperlyConfigured,
+    ObjectDoesNotExist,
+    ValidationError,
+)
 from django.db.models import ManyToManyField
 from django.utils.crypto import constant_time_compare
-from django.utils.module_loading import import_string
 
-from serverpush.conf import config
 from serverpush.jobs import UsersJob
 from serverpush.labels import Model
 from serverpush.renderer.places import raised, sentence
 from serverpush.results import UsersResult
-from serverpush.tokens import token_hash
+from serverpush.tokens import token_hash, token_of
 
 FLAGS = ("is_active", "is_staff", "is_superuser")
 # By name: importing it needs django.contrib.auth among the apps.
@@ -36,40 +37,40 @@ STOCK_GET_USER = ("django.contrib.auth.backends", "ModelBackend.get_user")
 def look_up(job: UsersJob) -> UsersResult:
     """Answer whether the users are there, and what their tokens are, with one query for all.
 
-    A user for whom the project's tokenizer raises has no token, which ``error`` tells, and
-    one for whom it gives no text or an empty one has none either; where a database can't be asked, nothing is known of anybody.
+    Who is not active has no token, nor has a user for whom the project's tokenizer gives
+    none, or misses a row. Of one for whom it raises anything else nothing is known.
     """
     try:
         users = Users(job.users)
-        tokenizer = import_string(config().tokenizer) if job.tokens else None
     except Exception as error:  # noqa: BLE001 - a manager of the project may raise anything
         return UsersResult((), sentence(error))
     found: list[str | None] = []
-    problem = ""
-    for user in map(users.get, job.users):
-        if user is None or tokenizer is None:
+    unknown: dict[int, str] = {}
+    for place, user in enumerate(map(users.get, job.users)):
+        if user is None or not job.tokens:
             found.append(None if user is None else "")
             continue
         try:
-            token = tokenizer(user)
-            # Not the text of what is none: "None" is easy to guess.
-            found.append(token_hash(token) if isinstance(token, str) and token else "")
-        except Error as error:
-            return UsersResult((), sentence(error))
+            token = token_of(user) if getattr(user, "is_active", True) else ""
+        except ObjectDoesNotExist:
+            token = ""
         except Exception as error:  # noqa: BLE001 - so may the tokenizer
-            problem = problem or f"user {user.pk} has no token: {raised(error)}"
-            found.append("")
-    return UsersResult(tuple(found), problem)
+            token, unknown[place] = "", f"the token of user {user.pk}: {raised(error)}"
+        found.append(token and token_hash(token))
+    return UsersResult(tuple(found), next(iter(unknown.values()), ""), frozenset(unknown))
 
 
 class Users:
     """Users by their keys as text, fetched together."""
 
     def __init__(self, texts: Iterable[Any]) -> None:
-        self.are_known = apps.is_installed("django.contrib.auth")
         self._found: dict[Any, Any] = {}
-        if self.are_known:
+        try:
             self._model: Any = get_user_model()
+        except ImproperlyConfigured:
+            self._model = None
+        self.are_known = self._model is not None
+        if self.are_known:
             keys = {key for text in texts if (key := self._key(text)) is not None}
             # The manager that ModelBackend asks.
             self._found = self._model._default_manager.in_bulk(list(keys)) if keys else {}

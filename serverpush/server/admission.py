@@ -98,7 +98,7 @@ class Admissions:
             page = Page("", time=made, recorded=made)
         visit = self._visit(page, visitor, user, made, bearer)
         # Nobody knows when such a token was made; but of a page when it was rendered.
-        if bearer and "page" not in auth and self._refuses(visit, 0.0):
+        if bearer and "page" not in auth and self._refuses(Visit(bearer=bearer), 0.0):
             raise Refused("session_mismatch", "access by this token has ended")
         if since is None:
             since = page.time if "page" in auth else head

@@ -11,7 +11,6 @@ from serverpush.protocol import Change, Ending, Gap, Position
 from serverpush.results import UsersResult
 from serverpush.server.clock import Clock
 from serverpush.server.core.access import Access
-from serverpush.server.core.bearers import MAX_USERS
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.messaging import Messaging
 from serverpush.server.emitter import Emitter
@@ -22,6 +21,8 @@ Entry = TypeVar("Entry")
 
 # For which one body of changes may keep everybody else waiting.
 TURN_SECONDS = 0.005
+# Users that one job looks for: as many keys as a query's parameters may hold everywhere.
+MAX_USERS = 500
 
 
 class Intake:
@@ -29,7 +30,7 @@ class Intake:
 
     Arguments:
         wake: lets idle renderers look for work.
-        look_up: has a renderer look for users, None where there is none to ask; may wait.
+        look_up: has a renderer look for users, None where nobody can say soon; may wait.
     """
 
     def __init__(
@@ -92,9 +93,10 @@ class Intake:
         for begin in range(0, len(users), MAX_USERS):
             job = UsersJob(tuple(users[begin : begin + MAX_USERS]))
             result = self._look_up(job)
-            if result is not None and not result.error:
-                found = zip(job.users, result.found, strict=True)
-                missing += [user for user, token in found if token is None]
+            if result is None or len(result.found) != len(job.users):
+                break
+            found = zip(job.users, result.found, strict=True)
+            missing += [user for user, token in found if token is None]
         return missing
 
     def _in_turns(self, entries: list[Entry]) -> Iterator[tuple[Entry, float]]:

@@ -286,9 +286,10 @@ class Notifier:
         read, meaning = _KEYS[self._users]
         keys = [topic.removeprefix(USERS) for topic in message.topics]
         try:
-            return replace(message, topics=tuple(user_topic(read(key)) for key in keys))
+            topics = dict.fromkeys(user_topic(read(key)) for key in keys)
         except ValueError:
             raise BadMessage(f"the key of a user is {meaning}, not all of {brief(keys)}") from None
+        return replace(message, topics=tuple(topics))
 
     def _known(self, change: Change) -> Change:
         info = self._models.get(change.model)

@@ -21,6 +21,8 @@ logger = logging.getLogger("serverpush.server")
 
 FIRST_BACKOFF, MAX_BACKOFF = 0.1, 5.0
 ATTEMPTS = 2
+# For which a message waits until it is known whether its users exist.
+LOOK_SECONDS = 2.0
 
 _Taken = tuple[Any, Job]
 NextJob = Callable[[], _Taken | None]
@@ -136,17 +138,18 @@ class Pool:
         return SubscribeResult(False, error=waiting.reason)
 
     def look_up(self, job: UsersJob) -> UsersResult | None:
-        """Have users looked up, in the same queue; None where no renderer can say anything."""
-        if not self.ready:
-            return None
-        result = self._wait_for(job).result
+        """Have users looked up, in the same queue; None where nobody can say anything soon."""
+        result = self._wait_for(job, LOOK_SECONDS).result if self.ready else None
         return result if isinstance(result, UsersResult) else None
 
-    def _wait_for(self, job: ResolveJob | SubscribeJob | UsersJob) -> _Waiting:
+    def _wait_for(
+        self, job: ResolveJob | SubscribeJob | UsersJob, timeout: float | None = None
+    ) -> _Waiting:
         waiting = _Waiting(job)
         self._resolving.append(waiting)
         self.wake()
-        waiting.done.wait()
+        if not waiting.done.wait(timeout) and waiting in self._resolving:
+            self._resolving.remove(waiting)
         return waiting
 
     def _keep(self, renderer: Renderer | None) -> None:

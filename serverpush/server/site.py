@@ -10,7 +10,7 @@ from typing import Any
 from serverpush.exceptions import ChildFailed
 from serverpush.server.child import Child
 from serverpush.server.transport import loop
-from serverpush.server.transport.proxy import forward
+from serverpush.server.transport.proxy import Unanswered, forward
 
 logger = logging.getLogger("serverpush.server")
 
@@ -26,6 +26,7 @@ class Site:
         self._port = 0
         self._key = ""
         self._keeping: loop.Task | None = None
+        self._is_stopping = False
 
     def start(self, **settings: Any) -> None:
         """Start it, with these settings; returns when it is ready.
@@ -38,6 +39,7 @@ class Site:
 
     def stop(self) -> None:
         """End it; what it has to report is reported first."""
+        self._is_stopping = True
         if self._keeping is not None:
             self._keeping.cancel()
         if self._child is not None:
@@ -45,11 +47,16 @@ class Site:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         # It listens on a port of this machine: only with the key it believes whom it is told of.
-        own = {"X-Serverpush-Key": self._key, "X-Serverpush-Peer": environ["REMOTE_ADDR"]}
+        own = {
+            "X-Serverpush-Key": self._key,
+            "X-Serverpush-Peer": environ["REMOTE_ADDR"],
+            "X-Serverpush-Port": environ["SERVER_PORT"],
+        }
         try:
             return forward(environ, start_response, self._port, own)
-        except ConnectionError as error:
-            logger.error("the site did not answer: %s", error)
+        except Unanswered as error:
+            if not self._is_stopping:
+                logger.error("the site did not answer: %s", error)
             start_response("502 Bad Gateway", [("Content-Type", "text/plain")])
             return [b"the site does not answer: see the log of runserverpush\n"]
 

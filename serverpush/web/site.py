@@ -40,9 +40,9 @@ def main() -> None:
             setattr(settings, name, value)
         django.setup()
         application = guarded(site(), key)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a project raises
         tell(error=f"{type(error).__name__}: {error}")
-        raise
+        sys.exit(1)
     # An end by Ctrl-C is an orderly one: what is to be reported is.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=end_with, args=(link,), daemon=True).start()
@@ -74,6 +74,7 @@ def guarded(application: Any, key: str) -> Any:
             start_response("403 Forbidden", [("Content-Type", "text/plain")])
             return [b"this port is for runserverpush alone\n"]
         environ["REMOTE_ADDR"] = peer
+        environ["SERVER_PORT"] = environ.pop("HTTP_X_SERVERPUSH_PORT", environ["SERVER_PORT"])
         answer: Iterable[bytes] = application(environ, start_response)
         return answer
 

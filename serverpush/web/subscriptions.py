@@ -6,13 +6,13 @@ from typing import Any
 
 from django.contrib.sessions.backends import signed_cookies
 from django.http import HttpRequest
-from django.utils.module_loading import import_string
 
-from serverpush.conf import config
 from serverpush.exceptions import BadMessage, InvalidMessage
 from serverpush.messages import Topic, channel_topic, route_topic
-from serverpush.tokens import session_hash, sign_topic
+from serverpush.tokens import session_hash, sign_topic, token_of
 from serverpush.web.pages import want_scripts
+
+UNSAFE = set("&<>\"'\\`\n\r")
 
 
 def channel_token(request: HttpRequest, channel_id: str) -> str:
@@ -34,12 +34,22 @@ def route_token(request: HttpRequest, target: Any) -> str:
 
 
 def user_token(request: HttpRequest) -> str:
-    """The request's user's token, by ``SERVERPUSH_TOKENIZER``; "" for nobody."""
+    """The request's user's token, by ``SERVERPUSH_TOKENIZER``; "" for nobody.
+
+    Raises ``InvalidMessage`` for one that would not arrive as it is.
+    """
     want_scripts(request)
     user: Any = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return ""
-    return str(import_string(config().tokenizer)(user) or "")
+    token = token_of(user)
+    if set(token) & UNSAFE:
+        # Escaped, it would be another one in a script.
+        raise InvalidMessage(
+            f"the token of user {user.pk} by SERVERPUSH_TOKENIZER has a quote, a line's end or "
+            "one of & < > \\, which not every place in a page can hold"
+        )
+    return token
 
 
 def _signed(request: HttpRequest, topic_of: Any, name: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import socket
 
 import pytest
 import requests
@@ -55,7 +56,7 @@ def test_what_is_sent_arrives(live, size):
     assert (found["method"], found["path"]) == ("POST", "/%C3%A9ch%C3%B8/?q=%C3%B8&a=b%20c")
     assert (found["size"], found["digest"]) == (size, hashlib.sha256(body).hexdigest())
     assert found["headers"] == {"X-Two": "a, b"}
-    assert found["host"] == f"127.0.0.1:{live.port}"
+    assert (found["host"], found["port"]) == (f"127.0.0.1:{live.port}", str(live.port))
 
 
 def test_it_knows_who_asks_and_believes_nobody_else(live):
@@ -74,6 +75,52 @@ def test_it_knows_who_asks_and_believes_nobody_else(live):
 def test_a_site_that_answers_before_the_end_of_a_body(live):
     response = requests.post(f"{live.push_url}/refuse/", bytes(20_000_000), timeout=20)
     assert (response.status_code, response.text) == (413, "too much")
+
+
+def raw(live, *parts):
+    """Send bytes; all that comes back until the server closes."""
+    with socket.create_connection(("127.0.0.1", live.port), 20) as sock:
+        for part in parts:
+            sock.sendall(part)
+        answer = b""
+        while data := sock.recv(65536):
+            answer += data
+        return answer
+
+
+def test_an_upload_that_is_broken_off_leaves_nothing_behind(live):
+    before = int(get(live, "/threads/").text)
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", live.port), 20) as sock:
+            sock.sendall(b"POST /%C3%A9ch%C3%B8/ HTTP/1.1\r\nHost: localhost\r\n")
+            sock.sendall(b"Content-Length: 100000\r\n\r\nabc")
+    wait_until(lambda: int(get(live, "/threads/").text) <= before, "the site's threads end")
+
+
+def test_an_answer_that_is_cut_short_ends_its_connection(live):
+    request = b"GET /cut/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answer = raw(live, request, request)
+    assert answer.count(b"HTTP/1.1 200") == 1, "what comes next would be taken for the rest"
+    assert answer.endswith(b"x" * 1000)
+
+
+def test_an_answer_that_can_not_be_read_is_told(live):
+    response = get(live, "/headers/")
+    assert (response.status_code, "runserverpush" in response.text) == (502, True)
+
+
+def test_a_path_that_should_have_been_quoted(live):
+    path = "/échø/".encode()
+    answer = raw(
+        live, b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"path": "/%C3%A9ch%C3%B8/"' in answer
+
+
+def test_headers_of_the_connection_end_there(live):
+    found = get(live, "/échø/", headers={"Connection": "X-Mine, keep-alive", "X-Mine": "1"}).json()
+    assert found["headers"] == {}
 
 
 def listening_on(live):

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import threading
 
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.urls import path
@@ -23,6 +24,7 @@ def echo(request):
             "digest": hashlib.sha256(body).hexdigest(),
             "peer": request.META["REMOTE_ADDR"],
             "host": request.get_host(),
+            "port": request.get_port(),
             "headers": {
                 name: value
                 for name, value in request.headers.items()
@@ -62,6 +64,30 @@ def save_go_on(request):
     return HttpResponse("saved")
 
 
+def cut(request):
+    """Promises more than it gives."""
+
+    def half():
+        yield b"x" * 1000
+        raise RuntimeError("no more")
+
+    response = StreamingHttpResponse(half())
+    response["Content-Length"] = "2000"
+    return response
+
+
+def headers(request):
+    """More than http.client takes."""
+    response = HttpResponse("many")
+    for number in range(120):
+        response[f"X-{number}"] = "1"
+    return response
+
+
+def threads(request):
+    return HttpResponse(str(threading.active_count()))
+
+
 def empty(request):
     return HttpResponse(status=204)
 
@@ -77,6 +103,9 @@ urlpatterns = [
     path("stream/", stream),
     path("go-on/", save_go_on),
     path("empty/", empty),
+    path("cut/", cut),
+    path("headers/", headers),
+    path("threads/", threads),
     path("die/", die),
     path("author/<int:pk>/", views.author),
     path("author/<int:pk>/save/", views.save_author),

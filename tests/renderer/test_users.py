@@ -15,15 +15,21 @@ pytestmark = pytest.mark.django_db
 
 def tokenizer(user):
     if user.username == "tokenless":
+        raise User.DoesNotExist("no device")
+    if user.username == "broken":
         raise LookupError("no device")
     if user.username == "unlucky":
         raise DatabaseError("it is down")
     if user.username in NONE:
         return NONE[user.username]
+    if user.username == "number":
+        return 7
+    if user.username == "long":
+        return "x" * 2001
     return f"token of {user.username}"
 
 
-NONE = {"empty": "", "none": None, "number": 7}
+NONE = {"empty": "", "none": None}
 
 
 @pytest.fixture(autouse=True)
@@ -57,12 +63,34 @@ def test_one_query_for_all(django_assert_num_queries):
         look_up(UsersJob(keys, tokens=True))
 
 
-def test_a_tokenizer_that_raises_gives_that_user_no_token():
-    tokenless, ann = user("tokenless"), user("ann")
-    result = look_up(UsersJob((tokenless, ann), tokens=True))
+def test_a_user_who_misses_a_row_has_no_token():
+    assert look_up(UsersJob((user("tokenless"),), tokens=True)) == UsersResult(("",))
+
+
+@pytest.mark.parametrize("name", ["broken", "unlucky"])
+def test_of_whom_a_tokenizer_raises_nothing_is_known(name):
+    broken, ann = user(name), user("ann")
+    result = look_up(UsersJob((broken, ann), tokens=True))
     assert result.found == ("", token_hash("token of ann"))
-    assert f"user {tokenless} has no token: raised LookupError: no device (" in result.error
+    assert result.unknown == {0}
+    assert f"the token of user {broken}: raised" in result.error
     assert "test_users.py, line" in result.error
+
+
+def test_who_is_not_active_has_no_token():
+    ann = user("ann")
+    User.objects.update(is_active=False)
+    assert look_up(UsersJob((ann,), tokens=True)) == UsersResult(("",))
+
+
+def test_a_token_that_is_no_text_counts_as_one():
+    assert look_up(UsersJob((user("number"),), tokens=True)).found == (token_hash("7"),)
+
+
+def test_a_token_that_is_too_long_is_told():
+    result = look_up(UsersJob((user("long"),), tokens=True))
+    assert (result.found, result.unknown) == (("",), {0})
+    assert "2000 characters, not 2001" in result.error
 
 
 @pytest.mark.parametrize("name", NONE)
@@ -70,16 +98,20 @@ def test_what_is_no_token(name):
     assert look_up(UsersJob((user(name),), tokens=True)) == UsersResult(("",))
 
 
-def test_a_database_that_is_down_says_nothing_of_anybody():
-    result = look_up(UsersJob((user("ann"), user("unlucky")), tokens=True))
-    assert result == UsersResult((), "DatabaseError: it is down")
-
-
 def test_a_tokenizer_that_is_not_there(settings):
     settings.SERVERPUSH_TOKENIZER = "nowhere.tokenizer"
     result = look_up(UsersJob((user("ann"),), tokens=True))
-    assert result.found == ()
+    assert result.unknown == {0}
     assert "nowhere" in result.error
+
+
+def test_a_table_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(User.objects, "in_bulk", broken)
+    assert look_up(UsersJob(("1",))) == UsersResult((), "DatabaseError: no such table")
+
+
+def broken(keys):
+    raise DatabaseError("no such table")
 
 
 def test_a_project_without_users():

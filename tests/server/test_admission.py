@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from serverpush.protocol import Ending, Page, Position
-from serverpush.results import ResolveResult
+from serverpush.results import AccessResult, ResolveResult
 from serverpush.server.admission import URL_BURST, Admissions
 from serverpush.server.core.access import Access, Visit
 from serverpush.server.transport import Handshake, Refused
@@ -135,6 +135,29 @@ class TestOpaqueToken:
         access.add("device", admit({"user": "opaque"}).visit, 10)
         assert not access.bind("device", "9")
         assert refusal(admit, {"user": "opaque"}) == "session_mismatch"
+
+    def test_it_is_refused_though_it_was_away_when_its_user_ended(self, admit, access):
+        access.add("device", admit({"user": "opaque"}).visit, 10)
+        assert access.bind("device", "5")
+        access.discard("device")
+        access.end(Ending(users=("5",)), 30)
+        assert refusal(admit, {"user": "opaque"}) == "session_mismatch"
+
+    def test_who_is_recognized_is_looked_at_whoever_was_before(self, admit, access):
+        for number in range(2):
+            access.add("device", admit({"user": "opaque"}).visit, 10)
+            assert access.bind("device", "5")
+            access.tick(11 + number)
+            look, job = access.next_job()
+            assert job.visits == (("", "5"),)
+            access.answer(look, AccessResult(("stamp",)), 11)
+            access.discard("device")
+
+    def test_an_ending_of_the_pages_user_is_not_the_tokens(self, admit, asked):
+        page = replace(PAGE, user="9", time=50)
+        found = {"url": "/x/", "user": "opaque"}
+        with mock.patch(f"{__name__}.PAGE", page):
+            assert admit(found).visit.user == "9"
 
     def test_this_outlives_the_push_server(self, admit, access):
         access.add("device", admit({"user": "opaque"}).visit, 10)

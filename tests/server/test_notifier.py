@@ -380,6 +380,11 @@ class TestStopping:
             port.notifier.load(value)
 
 
+def test_two_spellings_of_one_user_are_one(port):
+    port.request({"to": {"users": [1, "01", "1"]}, "data": 1}, path="/publish")
+    assert port.messages[0].topics == ("user:1",)
+
+
 def test_a_message_to_users_who_do_not_exist(port):
     status, answer = port.request({"to": {"users": [7, 404, 8]}, "data": 1}, path="/publish")
     assert (status, answer) == (400, {"error": "there is no user '404'"})

@@ -90,6 +90,21 @@ def my_tokenizer(user):
     return f"my {user.username}"
 
 
+@pytest.mark.parametrize("character", sorted(subscriptions.UNSAFE))
+def test_a_token_that_a_page_would_escape_is_refused(rf, ada, settings, monkeypatch, character):
+    settings.SERVERPUSH_TOKENIZER = f"{__name__}.unsafe"
+    monkeypatch.setattr(ada, "username", f"a{character}b", raising=False)
+    request = rf.get("/")
+    request.user = ada
+    with pytest.raises(InvalidMessage, match="SERVERPUSH_TOKENIZER") as caught:
+        subscriptions.user_token(request)
+    assert ada.username not in str(caught.value)
+
+
+def unsafe(user):
+    return user.username
+
+
 def test_a_user_without_a_token(client, ada, settings):
     settings.SERVERPUSH_TOKENIZER = f"{__name__}.no_token"
     client.force_login(ada)

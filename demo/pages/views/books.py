@@ -22,32 +22,35 @@ def books(request):
 def book_list(request):
     if request.method == "POST":
         return save(request, Book(), status=201)
-    return JsonResponse({"books": [told(request, book) for book in Book.objects.all()]})
+    since = time.time()
+    return JsonResponse({"books": [told(request, book, since) for book in Book.objects.all()]})
 
 
 @csrf_protect
 @require_http_methods(["GET", "PUT", "DELETE"])
 def book_detail(request, pk):
+    since = time.time()
     book = get_object_or_404(Book, pk=pk)
     if request.method == "PUT":
         return save(request, book, status=200)
     if request.method == "DELETE":
         book.delete()
         return HttpResponse(status=204)
-    return JsonResponse(told(request, book))
+    return JsonResponse(told(request, book, since))
 
 
-def told(request, book):
-    """What the API says of a book, with what it takes to follow it from then on."""
+def told(request, book, since):
+    """What the API says of a book, and what it takes to follow it from before it was read."""
     return {
         "url": book.get_api_url(),
         "title": book.title,
-        "since": time.time(),
+        "since": since,
         "token": route_token(request, book),
     }
 
 
 def save(request, book, status):
+    since = time.time()
     try:
         data = json.loads(request.body)
     except ValueError:
@@ -55,4 +58,4 @@ def save(request, book, status):
     form = BookForm(data if isinstance(data, dict) else {}, instance=book)
     if not form.is_valid():
         return JsonResponse({"error": form.errors["title"][0]}, status=400)
-    return JsonResponse(told(request, form.save()), status=status)
+    return JsonResponse(told(request, form.save(), since), status=status)

@@ -1,9 +1,11 @@
 const list = document.querySelector('#books');
 const api = list.dataset.api;
+// How often each route was asked: the last answer counts, whatever order they come in.
+const asked = new Map();
 
 // A book is added: its route is told along the list's own.
 serverpush.subscribe(list.dataset.token, ({ route }) => load(route));
-load(api).then(() => list.removeAttribute('aria-busy'));
+load(api).finally(() => list.removeAttribute('aria-busy'));
 
 // What this page shows is not in its HTML: it begins anew where events are not enough.
 serverpush.on('refresh', ({ within }, event) => {
@@ -12,8 +14,12 @@ serverpush.on('refresh', ({ within }, event) => {
 });
 
 async function load(route) {
+  const number = (asked.get(route) ?? 0) + 1;
+  asked.set(route, number);
   const response = await fetch(route);
-  if (!response.ok) return remove(route);
+  if (asked.get(route) !== number) return;
+  if ([404, 410].includes(response.status)) return remove(route);
+  if (!response.ok) return notice(`The API answers ${response.status}. Reload the page.`);
   const found = await response.json();
   for (const book of found.books ?? [found]) show(book);
 }

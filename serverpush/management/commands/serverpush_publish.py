@@ -44,6 +44,10 @@ class Command(BaseCommand):
         line = Line(TIMEOUT)
         try:
             status, refusal = line.post("/publish", json.dumps(body).encode())
+        except TimeoutError:
+            raise CommandError(
+                f"the push server did not answer within {TIMEOUT:g} s: it may send it yet"
+            ) from None
         except (OSError, HTTPException, ImproperlyConfigured) as failure:
             raise CommandError(f"the push server can't be reached: {failure}") from None
         finally:

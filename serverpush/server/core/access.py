@@ -88,6 +88,8 @@ class Access:
         self._ended_sessions: OrderedDict[str, float] = OrderedDict()
         self._ended_users: OrderedDict[str, float] = OrderedDict()
         self._ended_bearers: OrderedDict[str, float] = OrderedDict()
+        # By whose token each user was last recognized.
+        self._bearers: OrderedDict[str, str] = OrderedDict()
         # The last doubt about each user, oldest first, and by when visits were looked at.
         self._doubts: OrderedDict[str, Doubt] = OrderedDict()
         self._doubted = 0
@@ -169,6 +171,10 @@ class Access:
         if bound != visit:
             self.discard(id)
             self.add(id, bound, rendered)
+        if bound.bearer and bound.user:
+            _remember(self._bearers, bound.user, bound.bearer)
+            # Nobody has looked yet whether it still has access: its token does not say.
+            self._later[bound] = None
         return True
 
     def discard(self, id: str) -> None:
@@ -278,6 +284,9 @@ class Access:
         ids = {id for id in self._users.get(user, ()) if self._rendered[id] <= at}
         for id in ids:
             self._end_bearer(self._visits[id], at)
+        if user in self._bearers:
+            # Wherever it is, it may come back.
+            _remember(self._ended_bearers, self._bearers.pop(user), at)
         return ids
 
     def _end_bearer(self, visit: Visit, at: float | None) -> None:
@@ -329,6 +338,7 @@ class Access:
             "sessions": self._ended_sessions,
             "users": self._ended_users,
             "bearers": self._ended_bearers,
+            "recognized": self._bearers,
             "doubts": {user: doubt.at for user, doubt in self._doubts.items()},
             "stamps": [[*name, stamp] for name, stamp in self._stamps.items()],
         }
@@ -339,7 +349,9 @@ class Access:
             began = float(value["began"])
             sessions = {str(key): float(at) for key, at in value["sessions"].items()}
             users = {str(key): float(at) for key, at in value["users"].items()}
-            bearers = {str(key): float(at) for key, at in value["bearers"].items()}
+            # A version before this one had no tokens of the project's own.
+            ended = {str(key): float(at) for key, at in value.get("bearers", {}).items()}
+            bearers = {str(user): str(key) for user, key in value.get("recognized", {}).items()}
             doubts = [(str(user), float(at)) for user, at in value["doubts"].items()]
             stamps = {(str(one), str(other)): str(it) for one, other, it in value["stamps"]}
         except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -347,7 +359,8 @@ class Access:
         self._began = began
         self._ended_sessions.update(sessions)
         self._ended_users.update(users)
-        self._ended_bearers.update(bearers)
+        self._ended_bearers.update(ended)
+        self._bearers.update(bearers)
         self._stamps.update(stamps)
         for user, at in doubts:
             self._doubt(user, at)

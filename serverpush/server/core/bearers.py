@@ -15,8 +15,8 @@ from serverpush.results import UsersResult
 from serverpush.server.core.questions import Questions
 from serverpush.server.core.strangers import Stranger
 
-# Users that one job asks about: as many keys as a query's parameters may hold everywhere.
-MAX_USERS = 500
+# Users that one job asks about: a tokenizer may make a query for each.
+MAX_USERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Bearers:
         """
         if len(result.found) != len(sought.users):
             raise BadMessage(result.error or "not all were answered")
-        self._questions.taken()
+        self._questions.taken(sought.users[place] for place in result.unknown)
         found = []
         for user, token in zip(sought.users, result.found, strict=True):
             for stranger in list(self._bearers.get(token or "", {}).values()):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from serverpush.exceptions import BadMessage
 from serverpush.jobs import IdentifyJob
 from serverpush.results import IdentifyResult
-from serverpush.server.core.questions import LONGEST_PAUSE, Questions
+from serverpush.server.core.questions import Questions
 from serverpush.server.core.strangers import Stranger
 
 # Sessions that one job asks about: as many keys as a query's parameters may hold everywhere.
@@ -41,9 +41,6 @@ class People:
         # By connection, its session.
         self._strange: dict[str, str] = {}
         self._questions: Questions[str] = Questions(MAX_SESSIONS)
-        # Those for whom the project's own code raised.
-        self._later: dict[str, None] = {}
-        self._again_at = 0.0
 
     def user_of(self, session: str) -> str | None:
         """The key of a session's user as text, "" for nobody; None where that is not known."""
@@ -84,11 +81,6 @@ class People:
     def tick(self, now: float) -> None:
         """Let those be asked for again of whom nothing could be found out."""
         self._questions.tick(now)
-        if self._later and now >= self._again_at:
-            self._again_at = now + LONGEST_PAUSE
-            for session in self._later:
-                self._questions.ask(session)
-            self._later.clear()
 
     def next_job(self) -> tuple[Asked, IdentifyJob] | None:
         """The sessions that a renderer has to look at next, and the job that does."""
@@ -104,11 +96,12 @@ class People:
         """
         if len(result.users) != len(asked.sessions):
             raise BadMessage(result.error or "not all were answered")
-        self._questions.taken()
+        answers = list(zip(asked.sessions, result.users, strict=True))
+        # Those for whom the project's own code raised are asked for again.
+        self._questions.taken(session for session, user in answers if user is None)
         found = []
-        for session, user in zip(asked.sessions, result.users, strict=True):
+        for session, user in answers:
             if user is None:
-                self._later[session] = None
                 continue
             self._remember(session, user)
             known = self._sessions.pop(session, None)

@@ -7,6 +7,7 @@ import pytest
 from serverpush.jobs import UsersJob
 from serverpush.protocol import Ending
 from serverpush.results import UsersResult
+from serverpush.server.core.questions import LONGEST_PAUSE, Questions
 from tests.server.core.test_messaging import Post
 
 TOKENS = {"7": "seven's", "8": "eight's"}
@@ -129,6 +130,22 @@ def test_an_answer_to_another_question_counts_as_none(bank):
     assert bank.got == {"seven": [1]}
 
 
+def test_of_whom_nothing_is_known_is_asked_again(bank):
+    bank.connect("seven", bearer="seven's")
+    before = bank.log.head
+    bank.send(1, "user:7")
+    asked, _ = bank.messaging.next_job()
+    unknown = UsersResult(("",), "redis is away", frozenset({0}))
+    bank.do(bank.messaging.answer(asked, unknown, bank.world.now))
+    assert "redis is away" in bank.reports[0]
+    assert bank.safe("seven") == before, "what may be for it is not lost"
+    bank.world.now += LONGEST_PAUSE
+    bank.messaging.tick(bank.world.now)
+    bank.look_up()
+    assert bank.got == {"seven": [1]}
+    assert bank.safe("seven") == bank.log.head
+
+
 def test_users_without_a_token_are_nobody(bank):
     bank.connect("crook", bearer="made up")
     bank.send(1, "user:7", "user:8")
@@ -166,7 +183,7 @@ def test_an_ended_user_is_looked_for_among_them(bank):
 
 def test_many_users_are_asked_about_in_parts(bank, monkeypatch):
     bank.connect("seven", bearer="seven's")
-    monkeypatch.setattr(bank.messaging._bearers._questions, "_most", 2)
+    monkeypatch.setattr(bank.messaging._bearers, "_questions", Questions(2))
     for user in ("7", "8", "9"):
         bank.send(int(user), f"user:{user}")
     assert bank.look_up().users == ("7", "8")
