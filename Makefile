@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Tests that nothing else may run beside: they measure, or have many processes of their own.
+ALONE := tests/chaos tests/deploy
+
 # Where the demo listens; see demo/run.py.
 export PORT PUSH_PORT NOTIFIER_PORT
 
@@ -56,7 +59,8 @@ lint: $(VENV)/.test js/node_modules/.stamp
 test-python: $(VENV)/.test js/node_modules/.stamp
 	@.ci/chromium
 	@.ci/deploy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix --ignore ,$(ALONE))
+	$(BIN)/python -m pytest $(ALONE)
 
 test-js: js/node_modules/.stamp
 	cd js && npm test --silent

@@ -282,7 +282,7 @@ class TestBadInput:
             ({"name": "a", "model": Seat}, "model", Seat, "primary key is a single field"),
             ("a", "", "a", "a dict or serverpush.Update"),
         ],
-        ids=lambda value: str(value)[:40],
+        ids=lambda value: str(value).partition(" at 0x")[0][:40],
     )
     def test_it_is_named(self, entry, key, value, valid):
         with pytest.raises(InvalidUpdate) as caught:

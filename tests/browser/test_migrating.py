@@ -94,6 +94,8 @@ def test_pushnote(open_page, call):
     device = open_page("pushnote")
     device.evaluate("(token) => serverpush.user(token)", token)
     call("/call/pushnote/1/")
+    for page in (ada, device):
+        told(page, {"msg": "Hi, ada!"})
     call("/call/pushnote/0/")
     for page in (ada, device):
         told(page, {"msg": "Hi, ada!"}, {"msg": "Hi all!"})
@@ -104,6 +106,7 @@ def test_pushnote(open_page, call):
 def test_djazator(open_page, call):
     ada, grace = open_page("djazator", user="ada"), open_page("djazator", user="grace")
     call("/call/djazator/1/")
+    told(ada, {"msg": "Hi, ada!"})
     call("/call/djazator/0/")
     told(ada, {"msg": "Hi, ada!"}, {"msg": "Hi all!"})
     told(grace, {"msg": "Hi all!"})
