@@ -41,6 +41,10 @@ MAX_CHANNEL = 200
 MAX_ROUTE = 2000
 # Bytes of one message's data, which has to fit into a body of the notifier port.
 MAX_DATA = 900_000
+# Lists and objects within each other.
+MAX_DEPTH = 200
+_TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKETS = re.compile(r"[\[\]{}]")
 
 # Where a message goes unless its sender names another event.
 _EVENTS = {"all": "message", "user": "message", "channel": "channel", "route": "route"}
@@ -136,11 +140,27 @@ def encoded(data: Any) -> str:
         size = len(text.encode())
     except UnicodeEncodeError:
         raise BadMessage("data holds half a character, which can't be sent") from None
+    except RecursionError:
+        raise BadMessage(f"data may have {MAX_DEPTH} lists and objects within each other") from None
     except ValueError:
         raise BadMessage("data holds NaN or infinity, which is no JSON") from None
+    if not is_shallow(text):
+        raise BadMessage(f"data may have {MAX_DEPTH} lists and objects within each other")
     if size > MAX_DATA:
         raise BadMessage(f"data may have {MAX_DATA} bytes as JSON, not {size}")
     return text
+
+
+def is_shallow(text: str) -> bool:
+    """May everybody read it? Parsers have an end to how deep they go."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return True
+    depth = 0
+    for bracket in _BRACKETS.findall(_TEXTS.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            return False
+    return True
 
 
 def _topics(to: Any) -> tuple[Topic, ...]:

@@ -150,6 +150,8 @@ def _texts(name: str, given: Any) -> tuple[str, ...]:
     for each in given:
         if isinstance(each, bool) or not isinstance(each, int | str):
             raise BadMessage(f"{name} holds numbers and texts, not {brief(each)}")
+        if each == "":
+            raise BadMessage(f"{name} holds an empty text, which is no key")
     return tuple(str(each) for each in given)
 
 

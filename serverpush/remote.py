@@ -11,6 +11,7 @@ import random
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -100,6 +101,8 @@ class Client:
         self._refused: dict[str, Any] = {}
         self._socketio: socketio.Client | None = None
         self._thread: threading.Thread | None = None
+        # Why it has ended by itself.
+        self._error: ConnectionRefused | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -124,6 +127,10 @@ class Client:
             yield event
             if event.name == "serverpush:logout":
                 return
+        # For other iterations, and those that come.
+        self._events.put(None)
+        if self._error is not None:
+            raise self._error
 
     def subscribe(self, token: str, since: Any = None) -> dict[str, Any]:
         """Follow a channel or a route; returns the server's answer.
@@ -175,7 +182,10 @@ class Client:
                 wait = FIRST_WAIT
             elif self._refused and self._refused.get("code") not in FOR_NOW:
                 code, message = self._refused.get("code", ""), self._refused.get("message", "")
-                self._events.put(ConnectionRefused(code, message))
+                self._error = ConnectionRefused(code, message)
+                self._events.put(None)
+                # Who waits to subscribe is told, too.
+                self._ready.set()
                 return
             self._closed.wait(wait * random.uniform(0.5, 1.5))
             wait = min(2 * wait, LONGEST_WAIT)
@@ -198,10 +208,10 @@ class Client:
                 transports=["websocket"],
                 wait_timeout=ANSWER_SECONDS,
             )
-            if not self._ready.wait(ANSWER_SECONDS):
+            if self._closed.is_set() or not self._ready.wait(ANSWER_SECONDS):
                 return False
             for each in list(self._subscriptions):
-                self._resubscribe(each)
+                self._resubscribe(connection, each)
             connection.wait()
             return True
         except (socketio.exceptions.SocketIOError, PushServerAway):
@@ -210,20 +220,43 @@ class Client:
             self._ready.clear()
             self._disconnect(connection)
 
-    def _resubscribe(self, subscription: _Subscription) -> None:
+    def _resubscribe(
+        self, connection: socketio.Client, subscription: _Subscription, wait: float = FIRST_WAIT
+    ) -> None:
+        if connection is not self._socketio or subscription not in self._subscriptions:
+            return
         try:
-            self._ask(subscription)
+            answer = self._ask(subscription)
         except ConnectionRefused as error:
             if error.code in FOR_NOW:
-                raise PushServerAway(str(error)) from error
-            self._subscriptions.remove(subscription)
-            self._events.put(error)
+                # The others go on meanwhile.
+                self._later(connection, subscription, wait)
+            elif subscription in self._subscriptions:
+                self._subscriptions.remove(subscription)
+                self._events.put(error)
+            return
+        if "present" in answer:
+            # Whoever came or went meanwhile is not told again.
+            self._events.put(Event("presence", answer["present"], {"channel": answer["channel"]}))
+
+    def _later(self, connection: socketio.Client, subscription: _Subscription, wait: float) -> None:
+        def again() -> None:
+            # A connection that was lost meanwhile is made anew with all of them.
+            with suppress(PushServerAway):
+                self._resubscribe(connection, subscription, min(2 * wait, LONGEST_WAIT))
+
+        timer = threading.Timer(wait * random.uniform(0.5, 1.5), again)
+        timer.daemon = True
+        timer.start()
 
     def _ask(self, subscription: _Subscription) -> dict[str, Any]:
         asked = {"channel": subscription.token}
         if subscription.since is not None:
             asked["since"] = subscription.since
-        if not self._ready.wait(ANSWER_SECONDS) or self._socketio is None:
+        is_ready = self._ready.wait(ANSWER_SECONDS)
+        if self._error is not None:
+            raise self._error
+        if not is_ready or self._socketio is None:
             raise PushServerAway("there is no connection")
         try:
             answer: dict[str, Any] = self._socketio.call("subscribe", asked, timeout=ANSWER_SECONDS)

@@ -91,7 +91,8 @@ def token_of(user: Any) -> str:
     Raises ``ValueError`` for one that is too long, and what the tokenizer raises.
     """
     token = import_string(config().tokenizer)(user)
-    text = "" if token is None else str(token)
+    # Whatever else says that there is none, such as False, must not become a text that is one.
+    text = str(token) if token and token is not True else ""
     if len(text) > MAX_OPAQUE:
         raise ValueError(f"a user's token may have {MAX_OPAQUE} characters, not {len(text)}")
     return text
@@ -112,9 +113,9 @@ def sign_topic(topic: Topic, session: str, user: str) -> str:
     return _sign("topic", [topic, session, user])
 
 
-def verify_topic(token: Any) -> tuple[Topic, str, str]:
-    """What ``sign_topic`` signed; raises ``TokenExpired`` and ``BadToken``."""
-    topic, session, user = _verify("topic", token)
+def verify_topic(token: Any, *, ages: bool = True) -> tuple[Topic, str, str]:
+    """What ``sign_topic`` signed; raises ``BadToken``, and ``TokenExpired`` if it ``ages``."""
+    topic, session, user = _verify("topic", token, ages=ages)
     return topic, session, user
 
 
@@ -147,13 +148,12 @@ def _sign(use: str, value: Any) -> str:
     return signing.dumps(value, salt=f"{config().salt}.{use}", compress=True)
 
 
-def _verify(use: str, token: Any) -> Any:
+def _verify(use: str, token: Any, *, ages: bool = True) -> Any:
     if not isinstance(token, str):
         raise BadToken()
     try:
-        return signing.loads(
-            token, salt=f"{config().salt}.{use}", max_age=timedelta(seconds=config().token_max_age)
-        )
+        most = timedelta(seconds=config().token_max_age) if ages else None
+        return signing.loads(token, salt=f"{config().salt}.{use}", max_age=most)
     except signing.SignatureExpired:
         raise TokenExpired() from None
     except (signing.BadSignature, UnicodeError):

@@ -34,6 +34,8 @@ export class Client {
   // A refresh that the page was told of and has not had: stopping does not end it.
   #owed = false;
   #user = undefined;
+  // The page's scripts hold tokens that are of no use any more: a fetched page does not run them.
+  #loads = false;
   // By which the push server knows this page again when it comes back.
   tab = randomName();
 
@@ -52,6 +54,7 @@ export class Client {
     this.subscriptions = new Subscriptions({
       ask: (...args) => this.#connection?.ask(...args),
       onRefused: (code, message) => this.#notSubscribed(code, message),
+      onPresent: (present, channel) => this.#hand("presence", present, { channel }),
     });
     this.refresher = new Refresher({
       onPage: (html) => this.#refreshed(html),
@@ -184,26 +187,33 @@ export class Client {
 
   #update(name, data, meta) {
     if (typeof meta?.page === "string" && this.#page.token) this.#renewed = meta.page;
-    if (!this.#replay.take(meta)) return;
+    if (this.#replay.take(meta)) this.#hand(name, data, meta);
+  }
+
+  #hand(name, data, meta) {
     for (const handle of this.subscriptions.handlers(data, meta)) this.events.guard(handle);
     this.events.update(name, data, meta);
   }
 
   #notSubscribed(code, message) {
-    if (code === "token_expired") this.#refresh({ reason: code }, () => this.navigate(window.location.href.split("#")[0]));
-    else console.error(`serverpush: can't subscribe: ${message}`);
+    if (code !== "token_expired") console.error(`serverpush: can't subscribe: ${message}`);
+    if (!REFUSED_TOKEN.includes(code)) return;
+    this.#loads = true;
+    this.#refresh({ reason: code });
   }
 
-  // A token that has expired stands in the page's scripts, which a fetched page does not run.
-  #refresh(data, load = null) {
+  get #hasTokens() {
+    return this.subscriptions.size > 0 || this.#user !== undefined;
+  }
+
+  #refresh(data) {
     const place = data.channel ?? data.route;
     if (place !== undefined) this.subscriptions.missed(place);
     const isAllowed = this.events.control("refresh", data);
     // One that can't be had again by its URL, such as the answer to a POST, is left alone.
     if (!isAllowed || !this.#canComeAgain) {
       if (place === undefined) this.#replay.restart();
-    } else if (load) load();
-    else {
+    } else {
       this.#owed = true;
       this.refresher.request(data.within);
     }
@@ -215,6 +225,8 @@ export class Client {
 
   #logout(data) {
     this.#disconnect("logout");
+    this.#loads ||= this.#hasTokens;
+    this.#user = undefined;
     if (this.events.control("logout", data) && this.#canComeAgain) {
       this.#owed = true;
       this.refresher.requestNow();
@@ -223,8 +235,10 @@ export class Client {
 
   #refused(code, message) {
     if (code === "too_many_connections") return "later";
-    if (REFUSED_TOKEN.includes(code)) this.#refresh({ reason: code });
-    else if (code === "page_not_found") console.warn(`serverpush: the push server knows no such page: ${message}`);
+    if (REFUSED_TOKEN.includes(code)) {
+      this.#loads ||= this.#hasTokens;
+      this.#refresh({ reason: code });
+    } else if (code === "page_not_found") console.warn(`serverpush: the push server knows no such page: ${message}`);
     else if (code === "origin_refused")
       console.error(
         `serverpush: the push server refuses ${window.location.origin}; name it in SERVERPUSH_ALLOWED_ORIGINS`,
@@ -234,14 +248,19 @@ export class Client {
   }
 
   #refreshed(html) {
+    if (this.#loads) return this.#load();
     try {
       return this.#replace(parse(html));
     } catch (error) {
       console.error("serverpush: can't swap the page in, loading it instead:", error);
-      this.#disconnect("refresh");
-      this.navigate(window.location.href.split("#")[0]);
-      return true;
+      return this.#load();
     }
+  }
+
+  #load() {
+    this.#disconnect("refresh");
+    this.navigate(window.location.href.split("#")[0]);
+    return true;
   }
 
   #replace(parsed) {

@@ -1,7 +1,12 @@
+// Milliseconds.
+const LONGEST_RETRY = 600_000;
+
 /** What one token lets the page follow: a channel or a route. */
 class Subscription {
   // Its channel's id or its route, as the server says.
   place = null;
+  // How often in a row the server could not say whether it takes it.
+  failures = 0;
   // Where the log stood when the server last took it.
   #position = null;
 
@@ -21,6 +26,7 @@ class Subscription {
   }
 
   taken(answer) {
+    this.failures = 0;
     this.place = answer.channel ?? answer.route;
     this.#position = answer.position;
     // One that has no place of its own to begin at begins here.
@@ -43,10 +49,12 @@ export class Subscriptions {
    * @param {(name: string, data: object, answered: (answer: object) => void) => void} options.ask
    *   emits an event, if connected
    * @param {(code: string, message: string) => void} options.onRefused
-   * @param {number} [options.retryAfter] milliseconds, at most, until one is tried again that failed
+   * @param {(present: object, channel: string) => void} options.onPresent who is there, as of now
+   * @param {number} [options.retryAfter] milliseconds, at most, until one is tried again that
+   *   failed; doubled by each time that it fails next
    */
-  constructor({ ask, onRefused, retryAfter = 10_000 }) {
-    Object.assign(this, { ask, onRefused, retryAfter });
+  constructor({ ask, onRefused, onPresent, retryAfter = 10_000 }) {
+    Object.assign(this, { ask, onRefused, onPresent, retryAfter });
   }
 
   get size() {
@@ -114,15 +122,19 @@ export class Subscriptions {
     const since = subscription.begin(safe);
     const asked = { channel: subscription.token, ...(since === undefined ? {} : { since }) };
     this.ask("subscribe", asked, (answer) => {
-      if (answer?.ok) subscription.taken(answer);
-      else if (answer?.code === "server_error") this.#retry(subscription);
+      if (answer?.ok) {
+        subscription.taken(answer);
+        // Whoever came or went while the page was away is not told again.
+        if (answer.present) this.onPresent(answer.present, answer.channel);
+      } else if (answer?.code === "server_error") this.#retry(subscription);
       else this.onRefused(answer?.code, answer?.error);
     });
   }
 
   // The server could not find out for now; another connection subscribes by itself.
   #retry(subscription) {
-    setTimeout(() => this.#all.has(subscription) && this.#subscribe(subscription, null), this.retryAfter * Math.random());
+    const wait = Math.min(this.retryAfter * 2 ** subscription.failures++, LONGEST_RETRY) * Math.random();
+    setTimeout(() => this.#all.has(subscription) && this.#subscribe(subscription, null), wait);
   }
 
   #end(subscription) {

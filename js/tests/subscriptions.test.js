@@ -238,13 +238,70 @@ test("as a user, by token", async () => {
   expect(site.auths[1]).toEqual({ page: "token-1", user: "ada's token", since: "e-0" });
 });
 
-test("one that failed for now is tried again", async () => {
+describe("a logout", () => {
+  test("loads a page whose scripts hold tokens: a fetched page does not run them", async () => {
+    await visit();
+    client.navigate = vi.fn();
+    client.subscribe("token of news");
+    await subscribed();
+    site.sockets[0].emit("serverpush:logout", {});
+    await until(() => client.navigate.mock.calls.length === 1);
+    expect(site.auths.length).toBe(1);
+  });
+
+  test("forgets whose token the page had", async () => {
+    await visit();
+    client.events.on("logout", (data, event) => event.preventDefault());
+    client.start();
+    await connected();
+    client.setUser("ada's token");
+    await until(() => site.auths.length === 2);
+    await connected();
+    site.sockets[1].emit("serverpush:logout", {});
+    await until(() => client.state === "offline");
+    client.stop();
+    client.start();
+    await until(() => site.auths.length === 3);
+    expect(site.auths[2].user).toBeUndefined();
+  });
+
+  test("swaps in a page that has none", async () => {
+    await visit();
+    client.navigate = vi.fn();
+    client.start();
+    await connected();
+    site.sockets[0].emit("serverpush:logout", {});
+    await until(() => site.auths.length === 2);
+    expect(client.navigate).not.toHaveBeenCalled();
+  });
+});
+
+test("who is there is told by each answer, as nobody tells what was missed", async () => {
+  const present = { users: [{ id: "7", name: "ada" }], visitors: 0, total: 1 };
+  answer = () => ({ ok: true, position: "e-5", channel: "news", present });
+  await visit();
+  const heard = vi.fn();
+  client.events.on("presence", heard);
+  client.subscribe("token of news");
+  await until(() => heard.mock.calls.length === 1);
+  expect(heard.mock.calls[0]).toEqual([present, { channel: "news" }]);
+  await reconnect();
+  await until(() => heard.mock.calls.length === 2);
+});
+
+test("one that failed for now is tried again, ever more rarely", async () => {
   answer = () => ({ error: "the server failed", code: "server_error" });
   await visit();
   client.subscriptions.retryAfter = 20;
   const heard = vi.fn();
   const stop = client.subscribe("token of news", heard);
-  await until(() => told("subscribe").length > 2);
+  vi.spyOn(Math, "random").mockReturnValue(1);
+  const waits = vi.spyOn(globalThis, "setTimeout");
+  await until(() => told("subscribe").length > 3);
+  expect(waits.mock.calls.map(([, wait]) => wait).filter((wait) => wait >= 20 && wait % 20 === 0)).toEqual(
+    expect.arrayContaining([40, 80]),
+  );
+  vi.restoreAllMocks();
   answer = () => ({ ok: true, position: "e-5", channel: "news" });
   const count = told("subscribe").length;
   await until(() => told("subscribe").length > count);
@@ -254,13 +311,25 @@ test("one that failed for now is tried again", async () => {
 });
 
 describe("what is refused", () => {
-  test("is told in the console", async () => {
+  test.each(["session_mismatch", "bad_token"])("as %s loads the page, and is told in the console", async (code) => {
     const error = vi.spyOn(console, "error").mockImplementation(() => {});
-    answer = () => ({ error: "this token was made for another session", code: "session_mismatch" });
+    answer = () => ({ error: "this token was made for another session", code });
+    await visit();
+    client.navigate = vi.fn();
+    client.subscribe("token of news");
+    await until(() => client.navigate.mock.calls.length === 1);
+    expect(error.mock.calls[0][0]).toMatch("another session");
+    expect(client.navigate.mock.calls[0][0]).toBe(`${site.origin}/room/`);
+  });
+
+  test("by the site's own word is told in the console", async () => {
+    const error = vi.spyOn(console, "error").mockImplementation(() => {});
+    answer = () => ({ error: "the site does not let you subscribe to 'news'", code: "forbidden" });
     await visit();
     client.subscribe("token of news");
     await until(() => error.mock.calls.length === 1);
-    expect(error.mock.calls[0][0]).toMatch("another session");
+    expect(error.mock.calls[0][0]).toMatch("does not let you");
+    expect(requests).toEqual([]);
   });
 
   test("for its age loads the page, whose scripts hold the token", async () => {

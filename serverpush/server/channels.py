@@ -87,9 +87,10 @@ class Channels:
         if len(arguments) != 1 or not isinstance(arguments[0], dict):
             raise Refused("bad_event", f"{name} takes one object: {{channel: TOKEN}}")
         asked = arguments[0]
-        topic, is_open = self._topic(client, asked.get("channel"))
         if name == "subscribe":
+            topic, is_open = self._topic(client, asked.get("channel"))
             return self._subscribe(client, topic, asked.get("since"), asks=is_open)
+        topic = self._own_topic(asked.get("channel"))
         left = self._messaging.leave(client.id, topic)
         self._presence.leave(channel_of(topic), client.id)
         return {"ok": left}
@@ -99,12 +100,13 @@ class Channels:
         if isinstance(found, float):
             found = self._position(found)
         channel = channel_of(topic)
+        self._check_room(client, topic)
+        # The project is asked only where nothing else stands against it.
         member = self._member(client, channel, asks) if channel else None
         head = self._head()
-        try:
-            actions = self._messaging.follow(client.id, topic, head if found is None else found)
-        except BadMessage as error:
-            raise Refused("too_many", str(error)) from None
+        # Others may have been subscribed to while the project was asked.
+        self._check_room(client, topic)
+        actions = self._messaging.follow(client.id, topic, head if found is None else found)
         if member is not None:
             self._presence.join(channel, self._key(client), client.id, member)
         answer = {"ok": True, "position": str(head), **place_of(topic)}
@@ -141,9 +143,27 @@ class Channels:
         is_there = self._access.visit(client.id) is not None
         if asks and result.user:
             is_there = self._access.bind(client.id, result.user)
+        member = Member(result.user, result.name, page, visitor)
         if not is_there:
+            if signal:
+                self._presence.part(channel, member)
             raise Refused("session_mismatch", "access has ended")
-        return Member(result.user, result.name, page, visitor) if matters else None
+        return member if matters else None
+
+    def _check_room(self, client: Client, topic: Topic) -> None:
+        try:
+            self._messaging.check_room(client.id, topic)
+        except BadMessage as error:
+            raise Refused("too_many", str(error)) from None
+
+    def _own_topic(self, token: Any) -> Topic:
+        """The topic that a client leaves: its token may have become too old meanwhile."""
+        try:
+            return tokens.verify_topic(token, ages=False)[0]
+        except BadToken as error:
+            if self._hook:
+                return self._open(token)
+            raise Refused(error.code, str(error)) from None
 
     def _key(self, client: Client) -> Key:
         visit = self._access.visit(client.id) or Visit()

@@ -6,7 +6,7 @@ import hmac
 import json
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
@@ -244,7 +244,7 @@ class Notifier:
 
     def _apply_ending(self, body: dict[str, Any], gap: str) -> dict[str, Any]:
         try:
-            ending = Ending.from_json(body)
+            ending = self._spelled(Ending.from_json(body))
         except BadMessage as error:
             raise _Answer(400, str(error)) from None
         position = self._accept(gap, [], [])
@@ -281,15 +281,31 @@ class Notifier:
         """The message with the keys of its users as the user model has them."""
         if not any(topic.startswith(USERS) for topic in message.topics):
             return message
+        keys = self._user_keys([topic.removeprefix(USERS) for topic in message.topics])
+        return replace(message, topics=tuple(map(user_topic, keys)))
+
+    def _spelled(self, ending: Ending) -> Ending:
+        """The ending with the keys of its users as the user model has them."""
+        return replace(
+            ending,
+            users=self._user_keys(ending.users),
+            changed=self._user_keys(ending.changed),
+            doubtful=self._user_keys(ending.doubtful),
+        )
+
+    def _user_keys(self, keys: Sequence[str]) -> tuple[str, ...]:
+        """Each once, in the one spelling that it has; raises ``BadMessage`` for what is none."""
+        if not keys:
+            return ()
         if self._users is None:
             raise BadMessage("this project has no users")
         read, meaning = _KEYS[self._users]
-        keys = [topic.removeprefix(USERS) for topic in message.topics]
         try:
-            topics = dict.fromkeys(user_topic(read(key)) for key in keys)
+            return tuple(dict.fromkeys(str(read(key)) for key in keys))
         except ValueError:
-            raise BadMessage(f"the key of a user is {meaning}, not all of {brief(keys)}") from None
-        return replace(message, topics=tuple(topics))
+            raise BadMessage(
+                f"the key of a user is {meaning}, not all of {brief(list(keys))}"
+            ) from None
 
     def _known(self, change: Change) -> Change:
         info = self._models.get(change.model)

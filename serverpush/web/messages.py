@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,11 +19,13 @@ from serverpush.exceptions import BadMessage, InvalidMessage
 from serverpush.messages import (
     EVERYBODY,
     MAX_DATA,
+    MAX_DEPTH,
     Message,
     Topic,
     channel_topic,
     checked_event,
     event_of,
+    is_shallow,
     route_topic,
     user_topic,
 )
@@ -37,12 +38,8 @@ from serverpush.web.outbox import outbox
 
 Default = Callable[[Any], Any]
 
-# Users of one message; more get several, which are equal.
-MAX_USERS = 5_000
-# Lists and objects within each other.
-MAX_DEPTH = 200
-_TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"')
-_BRACKETS = re.compile(r"[\[\]{}]")
+# Bytes of the keys of one message's users; more get several messages, which are equal.
+MAX_KEYS = 100_000
 
 
 def notify(
@@ -68,9 +65,11 @@ def notify(
     that JSON can't hold or that is too much, for a user who is not saved, and for
     a name that no event can have; then nothing is sent.
     """
+    if isinstance(users, str):
+        raise InvalidMessage(f"users are several, as in a list, not {users!r}")
     topics = tuple(dict.fromkeys(user_topic(_key(user)) for user in users))
-    for begin in range(0, len(topics), MAX_USERS):
-        _send(topics[begin : begin + MAX_USERS], event, data, serializer, using)
+    for some in _parts(topics):
+        _send(some, event, data, serializer, using)
 
 
 def notify_all(
@@ -153,7 +152,7 @@ def encode(data: Any, serializer: Default | None = None) -> str:
         raise InvalidMessage("data holds half a character, which can't be sent") from None
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidMessage(f"data can't be sent as JSON: {error}") from error
-    if not _is_shallow(text):
+    if not is_shallow(text):
         raise InvalidMessage(f"data may have {MAX_DEPTH} lists and objects within each other")
     if size > MAX_DATA:
         raise InvalidMessage(f"data may have {MAX_DATA} bytes as JSON, not {size}")
@@ -196,16 +195,18 @@ def _send(
     after_commit(put, using)
 
 
-def _is_shallow(text: str) -> bool:
-    """May everybody read it? Parsers have an end to how deep they go."""
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return True
-    depth = 0
-    for bracket in _BRACKETS.findall(_TEXTS.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
-        if depth > MAX_DEPTH:
-            return False
-    return True
+def _parts(topics: tuple[Topic, ...]) -> Iterator[tuple[Topic, ...]]:
+    """As many users at a time as fit into a body of the notifier port beside the data."""
+    some: list[Topic] = []
+    size = 0
+    for topic in topics:
+        size += len(json.dumps(topic))
+        if some and size > MAX_KEYS:
+            yield tuple(some)
+            some, size = [], len(json.dumps(topic))
+        some.append(topic)
+    if some:
+        yield tuple(some)
 
 
 def _key(user: Any) -> str:

@@ -66,7 +66,8 @@ def _signed(request: HttpRequest, topic_of: Any, name: Any) -> str:
         user: Any = getattr(request, "user", None)
         return sign_topic(topic, "", str(user.pk) if user and user.is_authenticated else "")
     # The page is this session's from here on, and no cache may give it to another.
-    session.accessed = True
+    # Looking into it loads it: one that has expired loses its key.
+    session.get("serverpush")
     if session.session_key is None and session.modified and not session.is_empty():
         session.save()
     return sign_topic(topic, session_hash(session.session_key), "")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
+import subprocess
 
 import pytest
 import requests
 import websocket
 
 from .clients import Client, refusal
-from .processes import Live
+from .processes import ROOT, Live
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +241,39 @@ def test_a_thousand_from_http_arrive_in_order(live, visitor, connect):
             body = {"to": "all", "data": number}
             session.post(f"{live.notifier_url}/publish", json=body, timeout=20).raise_for_status()
     assert [page.event("message")[0] for _ in range(1000)] == list(range(1000))
+
+
+def test_the_examples_of_the_docs(live, visitor, connect):
+    page = open_public(visitor(), connect)
+    text = (ROOT / "docs" / "reference" / "notifier.md").read_text()
+    section = text.partition("## POST /publish")[2].partition("\n## ")[0]
+    curl, node = (re.search(rf"```{each}\n(.*?)```", section, re.S)[1] for each in ("sh", "js"))
+    key = live.manage("serverpush_key").stdout.strip()
+    environ = {**os.environ, "NOTIFIER_KEY": key}
+    curl = curl.replace("$(python manage.py serverpush_key)", key).replace(
+        '{"users": [1]}', '"all"'
+    )
+    for command in (["sh", "-ec", curl], ["node", "--input-type=module", "-e", node]):
+        command[-1] = command[-1].replace("http://127.0.0.1:8014", live.notifier_url)
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+        assert "accepted" in done.stdout, done.stderr
+    assert page.event("greeting")[0] == {"msg": "Hi"}
+    assert page.event("weather")[0] == "sunny"
+
+
+def test_a_loop_of_curl_arrives_in_order(live, visitor, connect):
+    page = open_public(visitor(), connect)
+    environ = {**os.environ, "URL": live.notifier_url}
+    environ["NOTIFIER_KEY"] = live.manage("serverpush_key").stdout.strip()
+    loop = """
+        for number in $(seq 0 99); do
+            curl --silent --show-error --fail --output /dev/null "$URL/publish" \\
+                --header "Authorization: Bearer $NOTIFIER_KEY" \\
+                --data '{"to": "all", "data": '$number'}'
+        done
+    """
+    subprocess.run(["sh", "-ec", loop], env=environ, check=True, timeout=60)
+    assert [page.event("message")[0] for _ in range(100)] == list(range(100))
 
 
 class TestCommand:

@@ -147,6 +147,15 @@ def test_what_is_refused_is_raised(live, follow):
         listener.client.subscribe("news")
 
 
+def test_who_was_refused_is_told_so_again(live):
+    with Client(live.push_url, page="made up") as client:
+        for _ in range(2):
+            with pytest.raises(ConnectionRefused, match="bad_token"):
+                next(iter(client))
+        with pytest.raises(ConnectionRefused, match="bad_token"):
+            client.subscribe("token")
+
+
 def test_closing_ends_it(live):
     with Client(live.push_url, url="/author/1/") as client:
         client.subscribe(channel_token(live, "fence"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import requests
 
+from serverpush.tokens import sign_topic
+
 from .clients import Client, refusal
 from .processes import Live, wait_until
 
@@ -121,6 +123,28 @@ def test_a_deploy_is_no_coming_and_going(visitor, open_page, notes, live):
     assert page.subscribe()["ok"]
     page.unsubscribe()
     assert notes(1) == ["plain-4 - ada"]
+
+
+def test_one_too_many_is_refused_before_anybody_is_told(visitor, open_page, notes):
+    page = open_page(visitor(), "plain-0")
+    tokens = [sign_topic(f"channel:many-{number}", "", "") for number in range(201)]
+    answers = [page.subscribe(each) for each in tokens]
+    assert [each.get("code") for each in answers] == [None] * 200 + ["too_many"]
+    assert len(notes(200)) == 200
+    assert page.client.ask("unsubscribe", {"channel": tokens[0]}) == {"ok": True}
+    assert page.subscribe(tokens[200])["ok"]
+    assert notes(2) == ["many-0 - nobody", "many-200 + nobody"]
+
+
+def test_who_is_there_is_told_by_each_answer(visitor, open_page, live):
+    ada, bob = open_page(visitor("ada"), "room-10"), open_page(visitor("bob"), "room-10")
+    ada.subscribe()
+    bob.subscribe()
+    ada.told(2)
+    ada.client.lose()
+    bob.unsubscribe()
+    ada.connect()
+    assert ada.subscribe()["present"]["total"] == 1
 
 
 def test_a_receiver_that_raises_refuses_and_the_others_are_served(visitor, open_page):

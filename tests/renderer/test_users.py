@@ -29,7 +29,7 @@ def tokenizer(user):
     return f"token of {user.username}"
 
 
-NONE = {"empty": "", "none": None}
+NONE = {"empty": "", "none": None, "false": False, "true": True, "zero": 0, "tuple": ()}
 
 
 @pytest.fixture(autouse=True)

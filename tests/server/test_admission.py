@@ -143,6 +143,12 @@ class TestOpaqueToken:
         access.end(Ending(users=("5",)), 30)
         assert refusal(admit, {"user": "opaque"}) == "session_mismatch"
 
+    def test_it_is_not_refused_because_permissions_have_changed(self, admit, access):
+        access.add("device", admit({"user": "opaque"}).visit, 10)
+        assert access.bind("device", "5")
+        assert access.end(Ending(changed=("5",)), 30), "it comes back"
+        assert admit({"user": "opaque"})
+
     def test_who_is_recognized_is_looked_at_whoever_was_before(self, admit, access):
         for number in range(2):
             access.add("device", admit({"user": "opaque"}).visit, 10)

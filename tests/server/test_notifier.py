@@ -24,6 +24,9 @@ MODELS = {
 HEAD = Position(1, 1, "e")
 
 
+DEEP = json.loads("[" * 201 + "]" * 201)
+
+
 class Port:
     """A notifier with what it accepted."""
 
@@ -218,10 +221,10 @@ def test_a_uuid_has_one_spelling(port, spelled):
 
 
 def test_an_ending_is_passed_on(port):
-    body = {"users": [1, "b"], "sessions": ["h"], "changed": [3], "doubtful": [2]}
+    body = {"users": [1, "007", "7"], "sessions": ["h"], "changed": [3], "doubtful": ["2"]}
     status, answer = port.request(body, path="/disconnect")
     assert (status, answer) == (202, {"accepted": 5, "position": str(HEAD)})
-    assert port.endings == [Ending(("1", "b"), ("h",), ("3",), ("2",))]
+    assert port.endings == [Ending(("1", "7"), ("h",), ("3",), ("2",))]
 
 
 def test_an_ending_is_applied_once_and_may_tell_of_a_gap(port):
@@ -236,6 +239,9 @@ def test_an_ending_is_applied_once_and_may_tell_of_a_gap(port):
         ({"users": 1}, "users is a list"),
         ({"users": [None]}, "users holds numbers and texts, not None"),
         ({"users": [True]}, "True"),
+        ({"users": ["b"]}, "the key of a user is a number, not all of ['b']"),
+        ({"users": [""]}, "users holds an empty text"),
+        ({"sessions": [""]}, "sessions holds an empty text"),
         ({"users": [1], "at": "noon"}, "at is a number"),
         ({"user": [1]}, "users, sessions, changed, doubtful and at"),
         ({"changes": []}, "users, sessions, changed, doubtful and at"),
@@ -329,6 +335,7 @@ class TestMessages:
             ({"to": "all", "data": "x" * 900_000}, "900000 bytes"),
             ({"to": "all", "data": 1, "at": "now"}, "'now'"),
             ({"to": "all", "data": 1, "extra": 1}, "extra"),
+            ({"to": "all", "data": DEEP}, "200 lists and objects within each other"),
         ],
     )
     def test_what_is_wrong_is_named_and_nothing_is_sent(self, port, body, named):

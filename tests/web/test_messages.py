@@ -18,6 +18,7 @@ from serverpush.client import disconnect, notify, notify_all, push_route, send_u
 from serverpush.exceptions import InvalidMessage
 from serverpush.messages import MAX_DATA, Message
 from serverpush.protocol import Change, Ending
+from serverpush.server.notifier import MAX_BODY
 from serverpush.web import messages, waiting
 from serverpush.web.messages import encode
 from serverpush.web.outbox import Outbox, outbox
@@ -42,13 +43,25 @@ class TestWhereItGoes:
         assert told(sent) == [(("user:7", "user:8"), "greeting", {"msg": "Hi"})]
 
     def test_to_more_than_one_message_can_have(self, sent, monkeypatch):
-        monkeypatch.setattr(messages, "MAX_USERS", 2)
+        monkeypatch.setattr(messages, "MAX_KEYS", 2 * len('"user:1"'))
         notify("Hi", users=range(1, 6))
         assert [each.topics for each in sent] == [
             ("user:1", "user:2"),
             ("user:3", "user:4"),
             ("user:5",),
         ]
+
+    def test_as_much_as_there_can_be_fits_into_one_body(self, sent):
+        users = [User(pk="\u00e9" * 60 + str(number)) for number in range(3000)]
+        notify("x" * (MAX_DATA - 2), users=users)
+        assert sum(len(each.topics) for each in sent) == 3000
+        bodies = [b'{"changes":[],"messages":[' + each.to_text().encode() + b"]}" for each in sent]
+        assert max(map(len, bodies)) < MAX_BODY - 200
+
+    def test_a_text_is_no_list_of_users(self, sent):
+        with pytest.raises(InvalidMessage, match="'12'"):
+            notify("Hi", users="12")
+        assert sent == []
 
     def test_to_nobody(self, sent):
         notify("Hi", users=[])

@@ -50,6 +50,12 @@ def test_a_channel_for_a_visitor_without_a_session(client):
     assert verify_topic(token) == ("channel:news", "", "")
 
 
+def test_a_session_that_is_no_more_is_none(client, settings):
+    client.cookies[settings.SESSION_COOKIE_NAME] = "g" * 32
+    token, _ = rendered(client, "channel_token 'news'")
+    assert verify_topic(token) == ("channel:news", "", "")
+
+
 def test_where_the_session_is_its_cookie_the_user_counts(client, settings):
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     user = User.objects.create_user("ada")
@@ -144,6 +150,13 @@ class TestTokens:
         for verify, token in ((verify_topic, user), (verify_user, topic), (verify_page, topic)):
             with pytest.raises(BadToken):
                 verify(token)
+
+    def test_who_leaves_may_have_an_old_one(self, settings):
+        token = sign_topic("channel:news", "", "")
+        settings.SERVERPUSH_TOKEN_MAX_AGE = 1e-9
+        with pytest.raises(TokenExpired):
+            verify_topic(token)
+        assert verify_topic(token, ages=False)[0] == "channel:news"
 
     def test_their_age(self, settings):
         topic = sign_topic("channel:news", "", "")

@@ -43,7 +43,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         line = Line(TIMEOUT)
         try:
-            status, refusal = line.post("/publish", json.dumps(body).encode())
+            status, refusal = line.post("/publish", json.dumps(body, ensure_ascii=False).encode())
         except TimeoutError:
             raise CommandError(
                 f"the push server did not answer within {TIMEOUT:g} s: it may send it yet"

@@ -200,7 +200,7 @@ class Access:
         for user in ending.users:
             ids |= self._end_user(user, at)
         for user in ending.changed:
-            changed |= self._end_user(user, at)
+            changed |= self._end_pages(user, at)
         for id in changed:
             # What comes next is not to be compared with what was before.
             self._stamps.pop(self._visits[id].name, None)
@@ -250,7 +250,7 @@ class Access:
             if stamp is None:
                 over |= self._over(visit, now)
             elif visit.user and self._stamps.get(visit.name, stamp) != stamp:
-                changed |= self._end_user(visit.user, now)
+                changed |= self._end_pages(visit.user, now)
             if stamp is not None:
                 _remember(self._stamps, visit.name, stamp)
                 _remember(self._settled, visit.name, look.doubts)
@@ -278,10 +278,14 @@ class Access:
             return self._sessions.get(visit.session, set())
         return self._end_user(visit.user, now)
 
-    def _end_user(self, user: str, at: float) -> set[str]:
+    def _end_pages(self, user: str, at: float) -> set[str]:
         """End what was rendered for a user until then; returns its connections."""
         _remember(self._ended_users, user, max(at, self._ended_users.get(user, 0)))
-        ids = {id for id in self._users.get(user, ()) if self._rendered[id] <= at}
+        return {id for id in self._users.get(user, ()) if self._rendered[id] <= at}
+
+    def _end_user(self, user: str, at: float) -> set[str]:
+        """The same, and its tokens by the project's own tokenizer, whose age nobody knows."""
+        ids = self._end_pages(user, at)
         for id in ids:
             self._end_bearer(self._visits[id], at)
         if user in self._bearers:

@@ -159,14 +159,17 @@ class Log:
                 "entries": len(self._entries),
                 "gap": None if self._last_gap is None else str(self._last_gap),
                 "topics": str(self.topics.floor),
+                "messages": len(self.topics.messages()),
             }
         )
         for position, entry in self._entries:
             value = {"gap": entry.reason} if isinstance(entry, Gap) else entry.to_json()
             yield json.dumps([str(position), value])
+        # Each message once, however many users it is for.
+        for position, each in self.topics.messages().items():
+            yield json.dumps([str(position), each.event, each.data, each.at])
         for topic, floor, messages in self.topics:
-            told = [[str(at), each.event, each.data, each.at] for at, each in messages]
-            yield json.dumps([topic, str(floor), told])
+            yield json.dumps([topic, str(floor), [str(position) for position, _ in messages]])
 
     def load(self, lines: list[str]) -> None:
         """Continue a dumped log; raises ``BadMessage`` where it is not whole."""
@@ -176,7 +179,8 @@ class Log:
             if header["version"] != STATE_VERSION or count > len(lines) - 1:
                 raise BadMessage("it is of another version, or not whole")
             entries = [_entry(json.loads(line)) for line in lines[1 : 1 + count]]
-            topics = [_topic(json.loads(line)) for line in lines[1 + count :]]
+            rest = 1 + count + header["messages"]
+            topics = _topics(lines[1 + count : rest], lines[rest:])
             gap = None if header["gap"] is None else Position.parse(header["gap"])
             topics_floor = Position.parse(header["topics"])
             head, floor = Position.parse(header["head"]), Position.parse(header["floor"])
@@ -203,13 +207,23 @@ def _entry(value: Any) -> tuple[Position, Entry]:
     return Position.parse(text), Change.from_json(entry)
 
 
-def _topic(value: Any) -> tuple[Topic, Position, list[tuple[Position, Message]]]:
-    topic, floor, told = value
-    messages = [
-        (Position.parse(position), Message((topic,), event, data, at))
-        for position, event, data, at in told
+def _topics(
+    messages: list[str], topics: list[str]
+) -> list[tuple[Topic, Position, list[tuple[Position, Message]]]]:
+    """What was dumped of topics; a message of several is there once."""
+    placed = [json.loads(line) for line in topics]
+    audience: dict[str, list[Topic]] = {}
+    for topic, _, positions in placed:
+        for position in positions:
+            audience.setdefault(position, []).append(topic)
+    kept = {
+        position: (Position.parse(position), Message(tuple(audience[position]), event, data, at))
+        for position, event, data, at in map(json.loads, messages)
+    }
+    return [
+        (topic, Position.parse(floor), [kept[position] for position in positions])
+        for topic, floor, positions in placed
     ]
-    return topic, Position.parse(floor), messages
 
 
 def _milliseconds(seconds: float) -> int:

@@ -125,11 +125,15 @@ class Messaging:
 
         Raises ``BadMessage`` where it follows too many.
         """
+        self.check_room(id, topic)
+        self._add(id, topic)
+        return self._replay(id, [topic], since)
+
+    def check_room(self, id: str, topic: Topic) -> None:
+        """May a connection follow one more topic? Raises ``BadMessage`` where it may not."""
         followed = self._followed.get(id, {})
         if topic not in followed and len(followed) >= MAX_TOPICS + 2:
             raise BadMessage(f"one connection may subscribe to {MAX_TOPICS} channels and routes")
-        self._add(id, topic)
-        return self._replay(id, [topic], since)
 
     def leave(self, id: str, topic: Topic) -> bool:
         """Let a connection hear no more of a topic; did it follow it?"""

@@ -135,6 +135,12 @@ class Presence:
         job = self._leaving.popleft()
         return Farewell(job.channel), job
 
+    def part(self, channel: str, member: Member) -> None:
+        """Let the project hear that a page has left."""
+        if self._listens():
+            page, visitor, user = member.page, member.visitor, member.user
+            self._leaving.append(SubscribeJob(channel, page, visitor, user, signal="unsubscribe"))
+
     def _without(self, channel: str, key: Key, id: str) -> bool:
         """Is nobody left of a page after this connection?"""
         member = self._members.get(channel, {}).get(key)
@@ -152,12 +158,7 @@ class Presence:
             return
         self._lingering.pop((channel, key), None)
         self._changed[channel] = None
-        if self._listens():
-            self._leaving.append(
-                SubscribeJob(
-                    channel, member.page, member.visitor, member.user, signal="unsubscribe"
-                )
-            )
+        self.part(channel, member)
 
     # For the next start of the server
 

@@ -62,6 +62,14 @@ class Topics:
         for topic, history in self._histories.items():
             yield topic, history.floor, list(history.messages)
 
+    def messages(self) -> dict[Position, Message]:
+        """All that are kept, each once."""
+        return {
+            position: message
+            for history in self._histories.values()
+            for position, message in history.messages
+        }
+
     def add(self, position: Position, message: Message) -> None:
         """Keep a message that was given a position after all others."""
         for topic in message.topics:

@@ -116,6 +116,12 @@ def test_one_connection_in_several_channels(presence):
     assert presence.dump() == []
 
 
+def test_one_that_was_told_of_and_never_came_is_told_to_have_left(presence):
+    presence.part(ROOM, member("7", "ada"))
+    assert left(presence) == [(ROOM, "7", "unsubscribe")]
+    assert presence.present(ROOM)["total"] == 0
+
+
 def test_where_nobody_listens_no_job_is_made():
     presence = Presence(tells=lambda channel: True, listens=lambda: False)
     join(presence, "one", "a")

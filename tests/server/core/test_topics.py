@@ -125,6 +125,20 @@ def test_the_next_start_goes_on(log):
     assert list(after.dump()) == lines
 
 
+def test_one_for_many_is_handed_over_once(log):
+    users = tuple(f"user:{number}" for number in range(50))
+    log.append(Message(users, "message", '"data"'), 1000)
+    send(log, NEWS, "1")
+    lines = list(log.dump())
+    assert sum("data" in line for line in lines) == 1
+    later = Log(epoch="later", now=1001, size=10, seconds=10)
+    later.load(lines)
+    assert kept(later, "user:7") == ['"data"']
+    assert kept(later, NEWS) == ["1"]
+    assert later.topics._bytes == log.topics._bytes
+    assert later.topics.since("user:7", later.topics.floor)[0][1].topics == users
+
+
 def test_one_for_many_counts_its_data_once(log, monkeypatch):
     monkeypatch.setattr(module, "MAX_BYTES", 20 * module.OVERHEAD)
     start = log.head
