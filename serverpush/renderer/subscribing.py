@@ -29,7 +29,9 @@ def subscribe(chain: Chain, job: SubscribeJob) -> SubscribeResult:
     try:
         request = page_request(job.page, job.visitor, by_script=True)
         with chain.respond(request, asking):
-            pass
+            if job.signal == "unsubscribe" and not asking.was_reached:
+                # It has left, whomever the middleware lets through by now.
+                asking.answer(chain, request, None)
     except BaseException as error:  # noqa: BLE001
         asking.error = error
     if asking.error is not None:
@@ -49,6 +51,7 @@ class _Asking:
 
     def __init__(self, job: SubscribeJob) -> None:
         self.job = job
+        self.was_reached = False
         self.error: BaseException | None = None
         # What a middleware that answers by itself leaves of it.
         self.result = SubscribeResult(False)
@@ -63,7 +66,11 @@ class _Asking:
         self, chain: Chain, request: PageRequest, match: ResolverMatch | None
     ) -> HttpResponseBase:
         job = self.job
+        self.was_reached = True
         user: Any = getattr(request, "user", None)
+        if user is None and apps.is_installed("django.contrib.auth"):
+            # By name: importing it needs the application.
+            request.user = user = import_string("django.contrib.auth.models.AnonymousUser")()
         if job.user and not getattr(user, "is_authenticated", False):
             # Who leaves, of a session that has ended since; or by a user's token alone.
             found = _user(job.user)

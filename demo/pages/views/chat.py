@@ -27,7 +27,7 @@ def say(request):
         return render(request, "pages/chat.html", context, status=400)
     form.instance.name = request.user.username
     line = form.save()
-    send_update(ROOM, {"type": "line", "name": line.name, "text": line.text})
+    send_update(ROOM, {"type": "line", "pk": line.pk, "name": line.name, "text": line.text})
     return redirect("chat")
 
 

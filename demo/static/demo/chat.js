@@ -1,7 +1,10 @@
 const lines = document.querySelector('#lines');
 
 serverpush.subscribe({ room: document.querySelector('#chat').dataset.channel });
-serverpush.registerProcessor('room', 'line', ({ name, text }) => add(name, text));
+serverpush.registerProcessor('room', 'line', ({ pk, name, text }) => {
+  // One that was said while the page was made is on it already.
+  if (!document.querySelector(`#line-${pk}`)) add(name, text).id = `line-${pk}`;
+});
 serverpush.registerProcessor('room', 'came', ({ name }) => add(name, 'is here', 'note'));
 serverpush.registerProcessor('room', 'left', ({ name }) => add(name, 'has left', 'note'));
 
@@ -17,6 +20,7 @@ function add(name, text, kind = '') {
   item.append(element('b', name), ' ', element('span', text));
   lines.append(item);
   lines.scrollTop = lines.scrollHeight;
+  return item;
 }
 
 function element(tag, text) {

@@ -132,7 +132,9 @@ class Messaging:
     def check_room(self, id: str, topic: Topic) -> None:
         """May a connection follow one more topic? Raises ``BadMessage`` where it may not."""
         followed = self._followed.get(id, {})
-        if topic not in followed and len(followed) >= MAX_TOPICS + 2:
+        # Everybody's, and its user's, it came with.
+        own = sum(each.startswith((EVERYBODY, USERS)) for each in followed)
+        if topic not in followed and len(followed) - own >= MAX_TOPICS:
             raise BadMessage(f"one connection may subscribe to {MAX_TOPICS} channels and routes")
 
     def leave(self, id: str, topic: Topic) -> bool:

@@ -1,0 +1,90 @@
+"""What the project says of subscriptions, and what it is told of them."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.http import HttpResponse
+
+from serverpush.jobs import SubscribeJob
+from serverpush.protocol import Page, Visitor
+from serverpush.renderer.jobs import run
+from serverpush.results import SubscribeResult
+from serverpush.signals import channel_subscribe, channel_unsubscribe
+
+from .conftest import MIDDLEWARE
+
+pytestmark = pytest.mark.django_db
+
+PAGE = Page("/room/", host="testserver")
+PERMISSION = f"{__name__}.may_subscribe"
+
+
+def may_subscribe(request, channel_id):
+    return channel_id == "open"
+
+
+def members_only(get_response):
+    """A middleware before all others: it does not even look whose session it is."""
+    return lambda request: HttpResponse(status=403)
+
+
+@pytest.fixture
+def told():
+    found = []
+
+    def note(signal, request, channel_id, **kwargs):
+        if channel_id == "broken":
+            raise RuntimeError("no room")
+        kind = "came" if signal is channel_subscribe else "left"
+        found.append((kind, request.user.username, channel_id))
+
+    for signal in (channel_subscribe, channel_unsubscribe):
+        signal.connect(note)
+    yield found
+    for signal in (channel_subscribe, channel_unsubscribe):
+        signal.disconnect(note)
+
+
+def job(channel="news", **options):
+    return SubscribeJob(channel, PAGE, Visitor(), **options)
+
+
+def test_who_comes_and_goes_is_told(chain, told):
+    assert run(chain, job(signal="subscribe")) == SubscribeResult(True)
+    assert run(chain, job(signal="unsubscribe")) == SubscribeResult(True)
+    assert told == [("came", "", "news"), ("left", "", "news")]
+
+
+def test_whose_page_it_is_by_a_token(chain, told):
+    ada = User.objects.create(username="ada")
+    result = run(chain, job(user=str(ada.pk), signal="subscribe"))
+    assert result == SubscribeResult(True, str(ada.pk), "ada")
+    assert told == [("came", "ada", "news")]
+
+
+def test_the_permission(chain, told, settings):
+    settings.SERVERPUSH_CHANNEL_PERMISSION = PERMISSION
+    assert run(chain, job("open", asks=True, signal="subscribe")).allowed
+    assert run(chain, job("closed", asks=True, signal="subscribe")) == SubscribeResult(False)
+    assert told == [("came", "", "open")], "of what is refused nobody is told"
+
+
+def test_what_a_receiver_raises_is_told_by_its_place(chain, told):
+    result = run(chain, job("broken", signal="subscribe"))
+    assert not result.allowed
+    assert result.error.startswith("channel 'broken': raised RuntimeError: no room (")
+
+
+class TestMiddlewareThatLetsNobodyThrough:
+    @pytest.fixture
+    def chain(self, new_chain, settings):
+        settings.MIDDLEWARE = [f"{__name__}.members_only", *MIDDLEWARE]
+        return new_chain()
+
+    def test_refuses_who_comes(self, chain, told):
+        assert run(chain, job(signal="subscribe")) == SubscribeResult(False)
+        assert told == []
+
+    def test_does_not_keep_back_that_somebody_left(self, chain, told):
+        ada = User.objects.create(username="ada")
+        run(chain, job(user=str(ada.pk), signal="unsubscribe"))
+        assert told == [("left", "ada", "news")]
