@@ -301,8 +301,17 @@ class _PageSoFar:
             if event.is_whole and not meets(pk, row):
                 return f"{pk} does not belong there"
         if event.pk not in self.shown[event.name] and not self._may_be_told(meets, event):
-            return "it never belonged there"
+            return f"it never belonged there ({self._told_before(event)})"
         return ""
+
+    def _told_before(self, event: Applied) -> str:
+        """What the page knew of the instance, and what was committed of it since."""
+        past = self.past.get(event.pk, _Past([]))
+        known = self.known.get((event.name, event.pk))
+        low = past.before(self.loaded.at - DOUBT) if known is None else known
+        states = [f"{each.version} {each.row and tuple(each.row[1:])}" for each in past.commits]
+        begin = max(0, bisect.bisect_right(past.versions, low) - 2)
+        return f"the page knew {known}, was loaded at {low}; {', '.join(states[begin:][:12])}"
 
     def _may_be_told(self, meets: Meets, event: Applied) -> bool:
         past = self.past.get(event.pk)
