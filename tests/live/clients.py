@@ -69,6 +69,13 @@ class Client:
         """Emit an event; returns the acknowledgement's value."""
         return self._socketio.call(name, arguments, timeout=WAIT_SECONDS)
 
+    def ask_all(self, name: str, arguments: list[Any]) -> list[Any]:
+        """Emit events without waiting between them; returns the acknowledgements' values."""
+        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for each in arguments:
+            self._socketio.emit(name, (each,), callback=answers.put)
+        return [answers.get(timeout=WAIT_SECONDS) for _ in arguments]
+
     def lose(self) -> None:
         """Be cut off, without a goodbye."""
         self._socketio.eio.ws.sock.shutdown(socket.SHUT_RDWR)

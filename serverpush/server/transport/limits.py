@@ -21,8 +21,9 @@ class Limits:
     """Clients that may be joined at once."""
     packets_per_second: float = 50
     """Incoming frames and polling requests that one client may keep up."""
-    packet_burst: int = 100
-    """Incoming frames and polling requests that one client may send at once."""
+    packet_burst: int = 300
+    """Incoming frames and polling requests that one client may send at once: a page that comes
+    back subscribes to all that it follows, 200 at most."""
 
     @property
     def max_transports(self) -> int:
