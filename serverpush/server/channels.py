@@ -104,8 +104,6 @@ class Channels:
         # The project is asked only where nothing else stands against it.
         member = self._member(client, channel, asks) if channel else None
         head = self._head()
-        # Others may have been subscribed to while the project was asked.
-        self._check_room(client, topic)
         actions = self._messaging.follow(client.id, topic, head if found is None else found)
         if member is not None:
             self._presence.join(channel, self._key(client), client.id, member)

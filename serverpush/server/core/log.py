@@ -15,7 +15,7 @@ from serverpush.server.core.topics import Limits, Topics
 Entry = Change | Gap
 Instance = tuple[str, Key]
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 # By which the clock may have been set back between two starts.
 CLOCK_MILLISECONDS = 1000
 
@@ -150,6 +150,7 @@ class Log:
 
     def dump(self) -> Iterator[str]:
         """The log as lines of JSON, for the next start of the server."""
+        kept = self.topics.messages()
         yield json.dumps(
             {
                 "version": STATE_VERSION,
@@ -159,14 +160,14 @@ class Log:
                 "entries": len(self._entries),
                 "gap": None if self._last_gap is None else str(self._last_gap),
                 "topics": str(self.topics.floor),
-                "messages": len(self.topics.messages()),
+                "messages": len(kept),
             }
         )
         for position, entry in self._entries:
             value = {"gap": entry.reason} if isinstance(entry, Gap) else entry.to_json()
             yield json.dumps([str(position), value])
         # Each message once, however many users it is for.
-        for position, each in self.topics.messages().items():
+        for position, each in kept.items():
             yield json.dumps([str(position), each.event, each.data, each.at])
         for topic, floor, messages in self.topics:
             yield json.dumps([topic, str(floor), [str(position) for position, _ in messages]])
