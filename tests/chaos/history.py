@@ -247,8 +247,8 @@ class _Past:
         return any(_meets(meets, each) for each in self.commits[begin:end])
 
     def left(self, meets: Meets, low: int) -> int:
-        """The first version after ``low`` at which it did not meet a condition, or ``low``."""
-        later = self.commits[bisect.bisect_right(self.versions, low) :]
+        """The first version from ``low`` on at which it did not meet a condition, or ``low``."""
+        later = self.commits[bisect.bisect_left(self.versions, low) :]
         return next((each.version for each in later if not _meets(meets, each)), low)
 
     def before(self, at: float) -> int:

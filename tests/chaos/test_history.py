@@ -204,3 +204,11 @@ def test_an_instance_that_comes_back_after_its_removal_was_told_twice(history, f
         event(7, 1, action="removed"),
     ]
     history.check(final | {1: row(30, "b")})
+
+
+def test_an_instance_that_comes_back_after_its_last_state_there_was_told_too_late(history, final):
+    """It changed and had left when that was rendered, and left again before it came back."""
+    doctor(history, 1, versions={1: 14})
+    history.commits += [commit(1, 20), commit(1, 21), commit(1, 30, "b")]
+    tell(history, event(5, 1, 20), event(6, 1, 21), event(7, 1, action="removed"))
+    history.check(final | {1: row(30, "b")})
