@@ -6,6 +6,7 @@ neither Django's settings nor the site's code.
 
 from __future__ import annotations
 
+import os
 import queue
 import random
 import threading
@@ -19,6 +20,7 @@ from typing import Any, Self
 import socketio
 
 from serverpush.exceptions import ConnectionRefused, PushServerAway
+from serverpush.tls import shared_context
 
 # Ids of events that were applied: as many as the server keeps in its history by default.
 REMEMBERED = 10_000
@@ -62,7 +64,8 @@ class Client:
     """Follows a page, a user or channels; iterate over it for what comes.
 
     Arguments:
-        address: of the push server, such as ``"http://127.0.0.1:8013"``.
+        address: of the push server, such as ``"http://127.0.0.1:8013"``, or of a proxy
+            before it, ``"https://www.example.org"``.
         url, query: a page's path and query string.
         page: instead of ``url``, the token of a page record.
         user: a user's token.
@@ -271,7 +274,9 @@ class Client:
 
     def _connection(self) -> socketio.Client:
         """A new one, which hands over packets in the order in which they come."""
-        connection = socketio.Client(reconnection=False, handle_sigint=False)
+        connection = socketio.Client(
+            reconnection=False, handle_sigint=False, websocket_extra_options=self._options()
+        )
         start = connection.eio.start_background_task
 
         def start_or_call(target: Any, *arguments: Any, **options: Any) -> Any:
@@ -285,6 +290,14 @@ class Client:
         connection.on("*", self._take)
         connection.on("connect_error", self._note_refusal)
         return connection
+
+    def _options(self) -> dict[str, Any]:
+        """websocket-client's options for this address."""
+        if not self._address.startswith(("https:", "wss:")):
+            return {}
+        # The library reads in one thread and writes in another. The variable is websocket-client's.
+        context = shared_context(os.environ.get("WEBSOCKET_CLIENT_CA_BUNDLE"))
+        return {"sslopt": {"context": context}}
 
     def _disconnect(self, connection: socketio.Client) -> None:
         connection.disconnect()

@@ -308,6 +308,15 @@ LIBRARIES = [
         messages.accept_as_many_as_the_default,
         "test_http.py::test_more_than_1024_connections",
     ),
+    # python-socketio's client, through TLS
+    _any(
+        "python-socketio's client reads in one thread and writes in another, for which OpenSSL is "
+        "not made: behind nginx about one connection of 400 was taken for closed while it was "
+        "being made, on a busy machine",
+        "a TLS socket of our own, which one thread at a time uses",
+        messages.read_while_writing,
+        "test_tls.py::test_no_two_threads_are_within_openssl_at_a_time",
+    ),
     # Django
     _any(
         "Django's `get_user()` may rotate or flush a session",

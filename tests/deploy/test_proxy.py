@@ -10,6 +10,7 @@ import pytest
 import requests
 import websocket
 
+import serverpush
 from tests.live.clients import Client, browse, refusal
 
 from .proxies import Nginx
@@ -76,6 +77,13 @@ def test_both_transports_carry_events(proxy, connect, transport):
     client = connect({"page": record["page"]}, transports=[transport])
     save(proxy, transport)
     assert client.event("author")[0]["name"] == transport
+
+
+def test_a_client_that_is_no_browser_follows_a_page(proxy):
+    _, record = browse(f"{proxy.url}/author/1/")
+    with serverpush.Client(proxy.url, page=record["page"], since=record["since"]) as client:
+        save(proxy, "device")
+        assert next(event for event in client if event.data["name"] == "device").name == "author"
 
 
 def test_polling_is_upgraded_to_websocket(proxy, connect):

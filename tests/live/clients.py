@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import re
 import socket
@@ -10,6 +11,8 @@ from typing import Any
 
 import requests
 import socketio
+
+from serverpush.tls import shared_context
 
 # For the server's answer; the client's own default is a second.
 WAIT_SECONDS = 20
@@ -22,6 +25,16 @@ def page_record(html: str) -> dict[str, Any]:
     return json.loads(found[1])
 
 
+def bare_client(url: str) -> socketio.Client:
+    """python-socketio's client for an address, which connects once."""
+    options = {}
+    if url.startswith("https:"):
+        # It reads in one thread and writes in another, and would lose answers.
+        context = shared_context(os.environ["WEBSOCKET_CLIENT_CA_BUNDLE"])
+        options = {"sslopt": {"context": context}}
+    return socketio.Client(reconnection=False, handle_sigint=False, websocket_extra_options=options)
+
+
 class Client:
     """python-socketio's own client; events wait in a queue in the order they came."""
 
@@ -29,7 +42,7 @@ class Client:
         self.events: queue.SimpleQueue[tuple[str, tuple[Any, ...]]] = queue.SimpleQueue()
         self.refused: Any = None
         # Packets and handlers in one thread, or the order of events would be lost here.
-        self._socketio = socketio.Client(reconnection=False, handle_sigint=False)
+        self._socketio = bare_client(url)
         self._start = self._socketio.eio.start_background_task
         self._socketio.start_background_task = self._inline
         self._socketio.eio.start_background_task = self._inline
@@ -90,7 +103,7 @@ class Client:
 def refusal(url: str, auth: Any, **options: Any) -> dict[str, Any]:
     """The data of the connect error that a connection gets."""
     errors: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    client = socketio.Client(reconnection=False, handle_sigint=False)
+    client = bare_client(url)
     client.on("connect_error", errors.put)
     try:
         client.connect(

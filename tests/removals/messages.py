@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import ssl
 import traceback
 from types import SimpleNamespace
 
 import engineio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from serverpush import tls
 from serverpush.server import origins
 from serverpush.server.transport import (
     connection,
@@ -205,3 +207,10 @@ def report_like_any_callback():
 
 def report_signals_only():
     importlib.import_module("serverpush.web.changes")._pinged = lambda *arguments: ()
+
+
+# The Python client
+
+
+def read_while_writing():
+    tls.SharedSocket = ssl.SSLSocket
