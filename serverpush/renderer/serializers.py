@@ -128,12 +128,8 @@ class _Rendering:
             with self.guard.refusing():
                 self.page = page_of(request, match, self.began)
         except (InvalidUpdate, UpdateFailed) as error:
-            error_once(
-                ("update", type(error), error.update),
-                "the page %s keeps the dependencies it had: %s",
-                self.job.page.path,
-                error,
-            )
+            # By its old dependencies it might not follow what it shows now.
+            self.error = error
 
     def result(self, response: HttpResponseBase) -> RenderResult:
         """What became of it, from the response as the middleware left it."""
@@ -155,6 +151,8 @@ class _Rendering:
             return RenderResult("gone")
         if isinstance(error, _Refused | Http404 | PermissionDenied):
             return RenderResult("refused")
+        if isinstance(error, InvalidUpdate | UpdateFailed):
+            return RenderResult("failed", error=f"page {self.job.page.path}: {error}")
         job = self.job
         reason = str(error) if isinstance(error, NotJSON | _Missing | _TooLarge) else raised(error)
         what = job.serializer.target or "its field map"

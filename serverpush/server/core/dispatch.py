@@ -16,6 +16,7 @@ from serverpush.results import MatchResult, RenderResult
 from serverpush.server.core.actions import Action, Ready, Refresh, Report
 from serverpush.server.core.index import Index, Watched
 from serverpush.server.core.log import Log
+from serverpush.server.core.marks import marks
 from serverpush.server.core.matchings import Asked, Live, Matchings
 from serverpush.server.core.memberships import Memberships
 from serverpush.server.core.owed import Owed
@@ -156,7 +157,10 @@ class Dispatch:
     def _watch(self, connection: Connection, changed: list[Any] | None) -> None:
         """Watch a page's conditions; its keys count if it can be brought over what it missed."""
         page = connection.page
-        follow = changed is not None and self.log.covers(self.at(page.time))
+        rendered = self.at(page.time)
+        follow = (
+            changed is not None and self.log.covers(rendered) and not self.log.has_gap(rendered)
+        )
         connection.watched = [
             self.index.watch(
                 each.condition,
@@ -168,6 +172,7 @@ class Dispatch:
             )
             for place, each in enumerate(page.dependencies)
         ]
+        connection.marks = marks(page.dependencies)
 
     def _unwatch(self, connection: Connection) -> None:
         for watched in connection.watched:
@@ -209,6 +214,8 @@ class Dispatch:
     def gap(self, gap: Gap, now: float) -> list[Action]:
         """Log that changes were lost: every page has to be loaded again."""
         self.log.append(gap, now)
+        # Of what was lost the lists know nothing: who has been loaded again brings others.
+        self.index.unlist_all()
         everybody = tuple(each.id for each in self.registry)
         return [Refresh(everybody, "gap")] if everybody else []
 
@@ -249,13 +256,19 @@ class Dispatch:
     def _matched(self, asked: Asked, result: MatchResult) -> list[Action]:
         self._matchings.finish(asked)
         met = {each.number: each for each in self.index.met(asked.model, result)}
+        # Who has a condition that the database could not decide can't be followed.
+        undecided = result.unknown
+        told = self.index.watchers_of(undecided)
+        for watched in self.index.numbered(undecided):
+            self.index.unlist(watched)
         if asked.live is not None:
-            self._memberships.settle(asked, asked.live.step, met)
+            self._memberships.settle(asked, asked.live.step, met, undecided)
             self._unsettled.release(asked.live.ticket)
         for missed in asked.missed:
-            self._memberships.settle_missed(missed, missed.watched.number in met)
-        # Who has a condition that the database could not decide can't be followed.
-        told = self.index.watchers_of(result.unknown)
+            if missed.watched.number in undecided:
+                missed.connection.floors.release(missed.ticket)
+            else:
+                self._memberships.settle_missed(missed, missed.watched.number in met)
         return [Refresh(tuple(sorted(told)), "error")] if told else []
 
     def _not_matched(self, asked: Asked, reason: str) -> list[Action]:
@@ -313,7 +326,7 @@ class Dispatch:
             told = sorted({each.connection.id for each in owed})
             report = Report(result.error or f"{run.key[1]} {run.owed[0].pk} has no such key")
             return [report, *([Refresh(tuple(told), "error")] if told else [])]
-        pages, overdue = self._replace(owed, result.page, run.started)
+        pages, overdue = self._replace(owed, result.page, run)
         actions: list[Action] = list(sends(owed, result.payload, pages, self.unsettled()))
         return [*actions, Refresh(tuple(overdue), "history")] if overdue else actions
 
@@ -329,17 +342,28 @@ class Dispatch:
         return [Refresh(tuple(sorted(told)), "access")] if told else []
 
     def _replace(
-        self, owed: list[Owed], page: Page | None, started: Position
+        self, owed: list[Owed], page: Page | None, run: Run
     ) -> tuple[dict[str, Page], list[str]]:
         """Give the pages whose view ran again the dependencies it has now.
 
-        Returns the pages by connection, and the connections that came too late.
+        Returns the pages by connection, and the connections that have to refresh: they
+        came too late, or nobody knows which dependencies are theirs.
         """
-        replaced, overdue = {}, []
+        replaced: dict[str, Page] = {}
+        overdue: list[str] = []
+        if page is None:
+            return replaced, overdue
+        lead = run.lead
+        changed = not _same(lead.page.dependencies, page.dependencies)
         for connection in {each.connection.id: each.connection for each in owed}.values():
-            if page is None or _same(connection.page.dependencies, page.dependencies):
+            if _same(connection.page.dependencies, page.dependencies):
                 continue
-            if not self._renew(connection, page, started):
+            if connection.own != lead.own:
+                # Who shares a rendering by `vary` may have other dependencies than its lead.
+                if changed:
+                    overdue.append(connection.id)
+                continue
+            if not self._renew(connection, page, run.started):
                 overdue.append(connection.id)
             replaced[connection.id] = connection.page
         return replaced, overdue

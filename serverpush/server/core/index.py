@@ -122,7 +122,8 @@ class Index:
         which these have been brought.
         """
         watched = self._watched.get(condition)
-        if watched is None:
+        # Those whose list is lost are not joined by a page that has one.
+        if watched is None or (watched.is_asked and watched.members is None and keys is not None):
             watched = self._add(condition, keys, now)
             watched.listed = listed
             self._young[watched.number] = watched
@@ -139,6 +140,12 @@ class Index:
     def hold(self, watched: Watched) -> None:
         """Keep a condition that nobody may have for a moment; ``unwatch`` by ``""`` ends it."""
         watched.watchers.setdefault("", [])
+
+    def unlist_all(self) -> None:
+        """Follow no members of any condition any longer."""
+        for watched in self._by_number.values():
+            if watched.is_asked:
+                self.unlist(watched)
 
     def unlist(self, watched: Watched) -> None:
         """Follow a condition's members no longer: nobody knows them any more."""
@@ -206,7 +213,8 @@ class Index:
     def _remove(self, watched: Watched) -> None:
         condition = watched.condition
         self._young.pop(watched.number, None)
-        del self._watched[condition]
+        if self._watched.get(condition) is watched:
+            del self._watched[condition]
         if condition.key is not None:
             del self._by_key[condition.model, condition.key]
         elif condition.is_any:
@@ -277,10 +285,13 @@ class Index:
         """The connections with a condition that only a row of this model can decide."""
         return {id for each in self.asked(model) for id in each.watchers}
 
+    def numbered(self, numbers: Iterable[int]) -> list[Watched]:
+        """Those of these numbers that are still there."""
+        return [self._by_number[each] for each in numbers if each in self._by_number]
+
     def watchers_of(self, numbers: Iterable[int]) -> set[str]:
         """The connections that have any of these conditions."""
-        conditions = [self._by_number[each] for each in numbers if each in self._by_number]
-        return {id for each in conditions for id in each.watchers}
+        return {id for each in self.numbered(numbers) for id in each.watchers}
 
     def met(self, model: str, result: MatchResult) -> list[Watched]:
         """The conditions that an instance meets, by the database's answer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from serverpush.protocol import Key
 from serverpush.server.core.index import Index, Watched
@@ -40,13 +40,16 @@ class Memberships:
         self._renderings = renderings
         self._owe_all = owe_all
 
-    def settle(self, asked: Asked, step: Step, met: dict[int, Watched]) -> None:
+    def settle(
+        self, asked: Asked, step: Step, met: dict[int, Watched], undecided: Collection[int]
+    ) -> None:
         """Move an instance that changed into what it meets now, and owe it to who watches.
 
         Arguments:
             asked: the question about the instance.
             step: its changes.
             met: the conditions that it meets, by their numbers.
+            undecided: the numbers of those of which the answer says nothing.
         """
         if step.is_folded:
             self._index.note_fold(asked.model, asked.pk, step.floor, step.position)
@@ -56,7 +59,7 @@ class Memberships:
             each.number: each for each in self._index.ahead(asked.model, step.at, self._log.now)
         }
         uncertain = outdated | ahead
-        touched = self._touched(asked, met | uncertain)
+        touched = self._touched(asked, met | uncertain, undecided)
         for number, watched in touched.items():
             after = number in met
             members = watched.members
@@ -65,7 +68,7 @@ class Memberships:
             self._index.move(watched, asked.pk, after, step.position)
             self._owe_all(watched, asked.pk, step, before, after)
         for owed in self._perhaps_shown(asked, step):
-            if owed.watched.number not in touched:
+            if owed.watched.number not in touched and owed.watched.number not in undecided:
                 self._renderings.owe(owed)
 
     def settle_missed(self, missed: Missed, after: bool) -> None:
@@ -94,11 +97,17 @@ class Memberships:
                 if listed and watched.number <= asked.newest:
                     yield Owed.at(connection, place, asked.pk, step, before=False, after=False)
 
-    def _touched(self, asked: Asked, met: dict[int, Watched]) -> dict[int, Watched]:
+    def _touched(
+        self, asked: Asked, met: dict[int, Watched], undecided: Collection[int]
+    ) -> dict[int, Watched]:
         """The conditions that the answer says something about."""
         touched = dict(met)
         for watched in self._index.members_of(asked.model, asked.pk):
             touched[watched.number] = watched
         for watched in self._index.unlisted(asked.model):
             touched[watched.number] = watched
-        return {number: each for number, each in touched.items() if number <= asked.newest}
+        return {
+            number: each
+            for number, each in touched.items()
+            if number <= asked.newest and number not in undecided
+        }

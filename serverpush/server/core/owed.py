@@ -18,11 +18,12 @@ class Owed:
     client was last told, and now; ``before`` is None where nobody knows, and in
     ``doubt`` where the change may have come while the page was rendered, or the
     client may have been told of it already.
+    ``mark`` tells a page's several updates apart, whatever else it comes to have.
     ``ticket`` holds the connection's safe position back until this is sent.
     """
 
     connection: Connection
-    place: int
+    mark: str
     dependency: Dependency
     watched: Watched
     pk: Key
@@ -46,7 +47,7 @@ class Owed:
         """What the update at this place of the connection's page is owed."""
         return cls(
             connection=connection,
-            place=place,
+            mark=connection.marks[place],
             dependency=connection.page.dependencies[place],
             watched=connection.watched[place],
             pk=pk,
@@ -76,11 +77,6 @@ class Owed:
             return action
         other: PageAction = "added" if was else "changed"
         return other if doubt and other in on else None
-
-    @property
-    def suffix(self) -> str:
-        """What tells the events of a page's several updates about one change apart."""
-        return f".{self.place}" if len(self.connection.page.dependencies) > 1 else ""
 
     def fold(self, other: Owed, *, same_instance: bool) -> None:
         """Take another change in: the client will be told of both at once."""

@@ -47,14 +47,16 @@ class Floors:
 class Connection:
     """One client and its page.
 
-    ``watched`` stands beside ``page.dependencies``, place by place. ``floors``
-    holds the position before each change that it has not been sent yet.
+    ``watched`` and ``marks``, which tell its updates apart, stand beside
+    ``page.dependencies``, place by place. ``floors`` holds the position before each
+    change that it has not been sent yet.
     """
 
     id: str
     page: Page
     visitor: Visitor
     watched: list[Watched] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
     floors: Floors = field(default_factory=Floors)
     closed: bool = False
     # Seconds by which the clocks of the site's machines may differ.
@@ -82,25 +84,27 @@ class Connection:
         if dependency.vary is not None:
             # Who shares is for the author to say, but of one page: another has other
             # arguments, and a view that runs again other dependencies.
-            return ("vary", dependency.vary, page.language, page.zone, *self._address())
+            return ("vary", dependency.vary, *self._site(), *self._address())
         if not dependency.serializer.reads_request:
             # A page for one session is not for others to get, whatever is on it:
             # each rendering is where access is checked.
-            return ("all", page.language, page.zone, page.session, page.user)
+            return ("all", *self._site(), page.session, page.user)
+        return self.own
+
+    @property
+    def own(self) -> Group:
+        """What a rendering depends on that may read all of the request."""
         if self._own is None:
-            self._own = (
-                "own",
-                *self._address(),
-                page.host,
-                page.secure,
-                page.language,
-                page.zone,
-                page.user,
-                self.visitor,
-            )
+            own = ("own", *self._site(), *self._address(), self.page.user, self.visitor)
+            self._own = own
         return self._own
 
-    def _address(self) -> tuple[str, str, str]:
+    def _site(self) -> Group:
+        """What a manager, a router or a tag may read without a request: sites go by their host."""
+        page = self.page
+        return page.host, page.secure, page.language, page.zone
+
+    def _address(self) -> Group:
         return self.page.script, self.page.path, self.page.query
 
 

@@ -11,7 +11,7 @@ from serverpush.server.core.owed import Owed
 from serverpush.server.core.registry import Connection, Group
 
 RenderKey = tuple[str, str, Serializer, str, Key | None, Group]
-_Places = dict[tuple[Connection, int], Owed]
+_Places = dict[tuple[Connection, str], Owed]
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Renderings:
             # One that is shared by several pages takes the turns of the first.
             flow = (key[:3], owed.connection.page.path, pk)
             rendering = self._renderings[key] = _Rendering(flow)
-        where = (owed.connection, owed.place)
+        where = (owed.connection, owed.mark)
         waiting = rendering.present.pop(where, None) or rendering.absent.pop(where, None)
         if waiting is not None:
             if pk is not None or owed.action is not None:

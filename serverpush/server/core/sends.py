@@ -25,12 +25,12 @@ def sends(
         connection = each.connection
         safe = connection.safe(unsettled)
         page = pages.get(connection.id)
-        same = (each.action, each.step.position, each.suffix, safe, page)
+        same = (each.action, each.step.position, each.mark, safe, page)
         alike.setdefault(same, []).append(each)
-    for (action, position, suffix, safe, page), those in alike.items():
+    for (action, position, mark, safe, page), those in alike.items():
         first = those[0]
         meta = {
-            "id": f"{position}{suffix}",
+            "id": f"{position}.{mark}" if mark else str(position),
             "safe": str(safe),
             "model": first.dependency.condition.model,
             "pk": first.pk,

@@ -13,6 +13,7 @@ from hypothesis.stateful import rule
 
 from serverpush.protocol import Condition, Page, Position, Visitor
 from serverpush.server.core.actions import Refresh, Send
+from serverpush.server.core.marks import marks
 
 from .world import World, meets
 
@@ -54,9 +55,11 @@ class Client:
     refreshed: bool = False
 
     def take(self, action: Send | Refresh) -> None:
-        """Do what the page's script does with an event."""
+        """Do what the page's script does with an event; who has to refresh does that later."""
         if isinstance(action, Refresh):
             self.refreshed = True
+            return
+        if self.refreshed:
             return
         meta = action.meta
         if action.page is not None:
@@ -68,21 +71,28 @@ class Client:
         self.since = max(self.since or safe, safe)
 
     def check(self, world: World) -> None:
-        """Does the page show what the world is like?"""
+        """Does the page show what the world is like, but for what it did not ask for?"""
+        if self.refreshed:
+            return
         if self.is_view:
             assert self.shown == world.shown(), (self, world.shown())
             return
         for place, each in enumerate(self.page.dependencies):
             expected = rows_of(world, each.condition)
-            assert self.shown[place] == expected, (self, place, expected)
+            shown = self.shown[place]
+            if "removed" not in each.on:
+                shown = {pk: row for pk, row in shown.items() if pk in expected}
+            assert shown == expected, (self, place, expected)
 
     def _show(self, action: Send) -> None:
         if self.is_view:
             self.shown = json.loads(action.payload)
             return
-        place = int(action.meta["id"].partition(".")[2] or 0)
-        pk = action.meta["pk"]
-        if action.meta["action"] == "removed":
-            self.shown[place].pop(pk, None)
-        else:
-            self.shown[place][pk] = json.loads(action.payload)
+        pk, mark = action.meta["pk"], action.meta["id"].partition(".")[2]
+        for place, each in enumerate(marks(self.page.dependencies)):
+            if each != mark:
+                continue
+            if action.meta["action"] == "removed":
+                self.shown[place].pop(pk, None)
+            else:
+                self.shown[place][pk] = json.loads(action.payload)

@@ -13,7 +13,7 @@ from serverpush.server.core import dispatch
 from serverpush.server.core.actions import Ready, Refresh, Report, Send
 from serverpush.server.core.dispatch import Dispatch
 
-from .world import FIELDS, World, asking, where
+from .world import EVERY, FIELDS, World, asking, where
 
 ANY = Condition("shop.book")
 VIEW = Serializer("view", "shop.views:books", reads_object=False)
@@ -326,6 +326,170 @@ def test_a_view_that_runs_again_follows_its_new_dependencies(world):
     assert len(world.events("a")) == 2
 
 
+@pytest.mark.parametrize("condition", [where(shelf=1), asking(shelf=1)])
+@pytest.mark.parametrize("on", [EVERY, ("changed",)])
+def test_a_list_of_which_a_change_was_lost_is_not_what_pages_loaded_anew_go_by(
+    world, condition, on
+):
+    world.tick(10)
+    world.connect("told", world.page(condition))
+    world.tick(10)
+    world.rows[2]["shelf"] = 1
+    world.do(world.dispatch.gap(Gap("overflow"), world.now))
+    world.tick()
+    assert world.connect("anew", world.page(condition, on=on))
+    world.tick(10)
+    world.save(2, title="due")
+    world.work()
+    assert [each[:2] for each in world.events("anew")] == [("changed", 2)]
+    world.save(2, shelf=2)
+    world.work()
+    removed = [("removed", 2)] if "removed" in on else []
+    assert [each[:2] for each in world.events("anew")[1:]] == removed
+
+
+def test_pages_loaded_after_a_gap_are_listed_again(world):
+    world.connect("told", world.page(where(shelf=1)))
+    world.do(world.dispatch.gap(Gap("overflow"), world.now))
+    for id in ("anew", "another"):
+        world.tick(10)
+        world.connect(id, world.page(where(shelf=1)))
+    world.dispatch.disconnect("told")
+    world.tick(10)
+    # Of what none of them shows, none is told.
+    world.save(2, title="due")
+    world.work()
+    assert world.events("anew") == world.events("another") == []
+    for id in ("anew", "another"):
+        world.dispatch.disconnect(id)
+    assert len(world.dispatch.index) == 0
+
+
+def test_a_page_from_before_a_gap_that_did_not_refresh_brings_no_list(world):
+    page = world.page(where(shelf=1))
+    world.connect("told", page)
+    world.rows[2]["shelf"] = 1
+    world.tick(10)
+    world.do(world.dispatch.gap(Gap("overflow"), world.now))
+    world.dispatch.disconnect("told")
+    world.tick()
+    world.connect("told", page, since=world.log.head)
+    world.tick()
+    world.connect("anew", world.page(where(shelf=1)))
+    world.tick(10)
+    world.save(2, shelf=2)
+    world.work()
+    assert [each[:2] for each in world.events("anew")] == [("removed", 2)]
+
+
+def test_what_could_not_be_decided_once_removes_nothing_and_is_asked_for_others(world):
+    condition = asking(shelf=1)
+    world.tick(10)
+    world.connect("told", world.page(condition))
+    world.tick(10)
+    world.save(1, title="uno")
+    ticket, job = world.dispatch.next_job()
+    undecided = frozenset({job.conditions[0][0]})
+    answer = replace(world.execute(job), met=frozenset(), unknown=undecided)
+    world.do(world.dispatch.answer(ticket, answer))
+    world.work()
+    assert (world.refreshes("told"), world.events("told")) == (["error"], [])
+    world.tick(10)
+    world.connect("anew", world.page(condition))
+    world.dispatch.disconnect("told")
+    world.tick(10)
+    world.save(1, shelf=2)
+    world.work()
+    assert [each[:2] for each in world.events("anew")] == [("removed", 1)]
+
+
+def test_a_page_that_can_not_be_brought_over_what_it_missed_waits_for_nothing(world):
+    page = world.page(asking(shelf=1))
+    world.save(1, title="uno")
+    assert not world.connect("late", page)
+    ticket, job = world.dispatch.next_job()
+    undecided = frozenset({job.conditions[0][0]})
+    world.do(world.dispatch.answer(ticket, replace(world.execute(job), unknown=undecided)))
+    assert world.refreshes("late") == ["error"]
+    assert not world.dispatch.registry.get("late").floors
+
+
+def board(world, user, own):
+    """A page whose view is shared by `vary`, and that has an update of the user's own."""
+    shared = world.page(where(pk=1), serializer=VIEW, name="board", vary="[]")
+    (private,) = world.page(where(pk=own), name="own").dependencies
+    return replace(shared, user=user, dependencies=(*shared.dependencies, private))
+
+
+class TestDependenciesOfThoseWhoShareByVary:
+    @pytest.fixture
+    def world(self, world):
+        world.save(3, title="three")
+        world.save(4, title="four")
+        world.tick(10)
+        for user, own in (("ada", 2), ("bob", 3)):
+            visitor = Visitor(cookie=f"sessionid={user}")
+            world.connect(user, board(world, user, own), visitor=visitor)
+        world.tick(10)
+        return world
+
+    def run(self, world, own):
+        """The rendering that both share, as ada's request gives it."""
+        world.renders["board"] = RenderResult("done", '"<p>"', page=board(world, "ada", own))
+        world.save(1, title="uno")
+        world.work()
+
+    def test_each_keeps_their_own(self, world):
+        self.run(world, 2)
+        world.save(2, title="ada's")
+        world.save(3, title="bob's")
+        world.work()
+        assert [each[:2] for each in world.events("ada")] == [("changed", 1), ("changed", 2)]
+        assert [each[:2] for each in world.events("bob")] == [("changed", 1), ("changed", 3)]
+        assert world.refreshes("bob") == []
+
+    def test_where_they_are_new_for_one_the_others_refresh(self, world):
+        self.run(world, 4)
+        assert (world.refreshes("ada"), world.refreshes("bob")) == ([], ["history"])
+        world.save(4, title="ada's")
+        world.work()
+        assert world.events("ada")[-1][:2] == ("changed", 4)
+        assert [each[:2] for each in world.events("bob")] == [("changed", 1)]
+
+
+def test_an_event_keeps_its_id_when_its_page_gets_other_updates_beside_it(world):
+    def page(*conditions):
+        view, *others = (
+            world.page(each, serializer=VIEW if not place else FIELDS, name=f"u{each.key}")
+            for place, each in enumerate(conditions)
+        )
+        return replace(view, dependencies=sum((each.dependencies for each in (view, *others)), ()))
+
+    world.connect("a", page(where(pk=1), where(pk=2)))
+    world.tick(10)
+    world.save(1, title="uno")
+    ticket, _ = world.dispatch.next_job()
+    # While the view runs; its result has another update before the one that this is about.
+    world.save(2, title="due")
+    wider = page(where(pk=1), ANY, where(pk=2))
+    world.do(world.dispatch.answer(ticket, RenderResult("done", '"<p>"', page=wider)))
+    world.renders["u1"] = RenderResult("done", '"<p>"')
+    world.work()
+    sent = [each for each in world.sent["a"] if isinstance(each, Send)]
+    ids = {each.meta["id"]: (each.name, each.meta["pk"]) for each in sent}
+    assert len(ids) == len(sent) == 3
+
+
+def test_pages_of_several_hosts_share_no_rendering(world):
+    for host in ("a.example", "b.example"):
+        page = replace(world.page(where(pk=1)), host=host)
+        world.connect(host, page)
+    world.tick(10)
+    world.save(1, title="uno")
+    world.work()
+    assert world.count(RenderJob) == 2
+
+
 # Positions
 
 
@@ -333,8 +497,9 @@ def test_events_of_several_updates_have_ids_of_their_own(world):
     world.connect("a", world.page(where(pk=1), where(shelf=1)))
     world.save(1, title="uno")
     world.work()
-    position = str(world.log.head)
-    assert [each.meta["id"] for each in world.sent["a"]] == [f"{position}.0", f"{position}.1"]
+    ids = [each.meta["id"].partition(".") for each in world.sent["a"]]
+    assert {position for position, _, _ in ids} == {str(world.log.head)}
+    assert len({mark for _, _, mark in ids}) == 2
 
 
 def test_the_safe_position_waits_for_what_is_still_to_come(world):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -10,14 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition
 
 from serverpush.jobs import MatchJob
-from serverpush.protocol import Gap, Page, Serializer, Visitor
+from serverpush.protocol import Dependency, Gap, Page, Serializer, Visitor
 from serverpush.results import MatchResult, RenderResult
 from serverpush.server.core.actions import Refresh, Report
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
 
 from .machine import STEPS, Client, rows_of, step
-from .world import FIELDS, MODELS, World, asking, dependency, where
+from .world import EVERY, FIELDS, MODELS, World, asking, dependency, where
 
 PKS = st.integers(1, 3)
 SHELVES = st.sampled_from([1, 2, 1, 2, None])
@@ -26,6 +27,7 @@ CLIENTS = 6
 FATES = ("done", "failed", "died", "undecided")
 ANY_FATE = st.sampled_from(("late", "late", "done", "done", *FATES))
 TROUBLES = ("gap", "trim", "clock", "restart", "kill")
+DEFAULT = ("added", "changed")
 FUNCTION = Serializer("function", "shop.views:serialize")
 
 
@@ -47,7 +49,11 @@ class Pages(RuleBasedStateMachine):
         for pk in 1, 2:
             self.world.rows[pk] = {"pk": pk, "shelf": pk, "version": 0}
         self.request(
-            conditions=[asking(shelf=1), where()], serializer=FIELDS, listed=True, slow=False
+            conditions=[asking(shelf=1), where()],
+            serializer=FIELDS,
+            listed=True,
+            on=EVERY,
+            slow=False,
         )
 
     # The database and the outbox
@@ -114,6 +120,7 @@ class Pages(RuleBasedStateMachine):
         self.running.clear()
         for client in self.clients:
             client.connected = False
+        self.forget()
 
     # Pages: the request comes in, the view reads, the keys are recorded
 
@@ -122,34 +129,44 @@ class Pages(RuleBasedStateMachine):
         conditions=st.lists(st.sampled_from(CONDITIONS), min_size=1, max_size=3),
         serializer=st.sampled_from([FIELDS, FUNCTION]),
         listed=st.booleans(),
+        on=st.sampled_from([EVERY, DEFAULT]),
         slow=st.booleans(),
     )
     def request(
-        self, conditions: list[Any], serializer: Serializer, listed: bool, slow: bool
+        self,
+        conditions: list[Any],
+        serializer: Serializer,
+        listed: bool,
+        on: tuple[Any, ...],
+        slow: bool,
     ) -> None:
-        self.world.tick()
-        self.rendering.append(
-            {
-                "time": self.world.clock,
-                "began": self.world.now,
-                "conditions": conditions,
-                "serializer": serializer,
-                "listed": listed,
-                "shown": [rows_of(self.world, condition) for condition in conditions],
-            }
-        )
+        listing = [
+            dependency(each, serializer=serializer, on=on, keys=() if listed else None)
+            for each in conditions
+        ]
+        self.ask_for(listing)
         if not slow:
             self.render_all()
+
+    def ask_for(self, dependencies: Iterable[Dependency]) -> None:
+        """Ask for a page: its view reads now."""
+        self.world.tick()
+        shown = [rows_of(self.world, each.condition) for each in dependencies]
+        asked = {"time": self.world.clock, "began": self.world.now, "shown": shown}
+        self.rendering.append(asked | {"dependencies": tuple(dependencies)})
 
     @precondition(lambda self: len(self.clients) < CLIENTS)
     @step(slow=st.booleans())
     def request_view(self, slow: bool) -> None:
+        self.ask_for_view()
+        if not slow:
+            self.render_all()
+
+    def ask_for_view(self) -> None:
         self.world.tick()
         view = {"time": self.world.clock, "began": self.world.now, "shown": self.world.shown()}
         self.world.tick()
         self.rendering.append(view)
-        if not slow:
-            self.render_all()
 
     def render_all(self) -> None:
         while self.rendering:
@@ -160,18 +177,9 @@ class Pages(RuleBasedStateMachine):
     def rendered(self, connect: bool) -> None:
         view = self.rendering.pop(0)
         self.world.tick()
-        is_view = "conditions" not in view
+        is_view = "dependencies" not in view
         dependencies = (
-            self.world.followed()
-            if is_view
-            else tuple(
-                dependency(
-                    condition,
-                    serializer=view["serializer"],
-                    keys=self.world.keys(condition) if view["listed"] else None,
-                )
-                for condition in view.get("conditions", ())
-            )
+            self.world.followed() if is_view else tuple(map(self.recorded, view["dependencies"]))
         )
         # By what has passed since: the clock may have been set meanwhile.
         recorded = view["time"] + self.world.now - view["began"]
@@ -183,6 +191,11 @@ class Pages(RuleBasedStateMachine):
         self.at_stake += 1
         if connect:
             self.connect(client)
+
+    def recorded(self, asked: Dependency) -> Dependency:
+        """With the keys that the page records."""
+        keys = None if asked.keys is None else self.world.keys(asked.condition)
+        return replace(asked, keys=keys)
 
     # Connections
 
@@ -216,8 +229,27 @@ class Pages(RuleBasedStateMachine):
         client = data.draw(st.sampled_from(here))
         client.connected = False
         self.world.dispatch.disconnect(client.id)
-        if back:
+        self.forget()
+        if back and not client.refreshed:
             self.connect(client)
+
+    @precondition(lambda self: any(each.refreshed for each in self.clients))
+    @step(data=st.data(), slow=st.booleans())
+    def reload(self, data: st.DataObject, slow: bool) -> None:
+        """Who was told to refresh loads the page anew: that is another client."""
+        told = data.draw(st.sampled_from([each for each in self.clients if each.refreshed]))
+        if told.is_view:
+            self.ask_for_view()
+        else:
+            self.ask_for(told.page.dependencies)
+        if not slow:
+            self.render_all()
+        self.world.dispatch.disconnect(told.id)
+        told.connected = False
+        self.forget()
+
+    def forget(self) -> None:
+        self.clients = [each for each in self.clients if each.connected or not each.refreshed]
 
     # Renderers: they take a job, read, and answer, each when they like
 
@@ -306,11 +338,6 @@ class Pages(RuleBasedStateMachine):
             for action in actions:
                 if client.id in getattr(action, "connections", ()):
                     client.take(action)
-        # Who is told to refresh loads the page anew: that is another client.
-        for client in self.clients:
-            if client.refreshed:
-                self.world.dispatch.disconnect(client.id)
-        self.clients = [each for each in self.clients if not each.refreshed]
 
     # The promise
 
@@ -336,6 +363,7 @@ class Pages(RuleBasedStateMachine):
                 client.check(self.world)
                 self.world.dispatch.disconnect(client.id)
                 client.connected = False
+            self.forget()
             assert len(self.world.dispatch.index) == 0
         assert self.world.dispatch.matchings == self.world.dispatch.renderings == 0
 
