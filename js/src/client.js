@@ -191,7 +191,7 @@ export class Client {
   }
 
   #hand(name, data, meta) {
-    for (const handle of this.subscriptions.handlers(data, meta)) this.events.guard(handle);
+    for (const handle of this.subscriptions.handlers(name, data, meta)) this.events.guard(handle);
     this.events.update(name, data, meta);
   }
 

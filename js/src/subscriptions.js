@@ -106,13 +106,14 @@ export class Subscriptions {
     for (const each of this.#all) if (each.place === place) each.goOn();
   }
 
-  /** @returns {(() => void)[]} what an event's handlers are to do */
-  handlers(data, meta) {
+  /** @returns {(() => void)[]} what a message's handlers are to do */
+  handlers(name, data, meta) {
     const place = meta?.channel ?? meta?.route;
-    if (place === undefined) return [];
+    // Who is there has its channel in meta too, but nobody sent it there.
+    if (place === undefined || name === "presence") return [];
     const those = [...this.#all].filter((each) => each.place === place);
-    const names = new Set([place, ...those.map(({ name }) => name)]);
-    const keys = [...names].map((name) => JSON.stringify([name, data?.type]));
+    const names = new Set([place, ...those.map((each) => each.name)]);
+    const keys = [...names].map((each) => JSON.stringify([each, data?.type]));
     const processors = keys.flatMap((key) => this.#processors.get(key) ?? []);
     const fns = those.flatMap(({ fn }) => fn ?? []);
     return [...fns, ...processors].map((fn) => () => fn(data, meta));

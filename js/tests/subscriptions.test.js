@@ -289,6 +289,23 @@ test("who is there is told by each answer, as nobody tells what was missed", asy
   await until(() => heard.mock.calls.length === 2);
 });
 
+test("who is there is no message: neither functions nor processors get it", async () => {
+  const present = { users: [], visitors: 1, total: 1 };
+  answer = () => ({ ok: true, position: "e-5", channel: "news", present });
+  await visit();
+  const heard = vi.fn();
+  const shown = vi.fn();
+  client.events.on("presence", shown);
+  client.subscriptions.process("news", undefined, heard);
+  client.subscribe("token of news", heard);
+  await until(() => shown.mock.calls.length === 1);
+  site.sockets[0].emit("presence", present, meta("e-6.presence1", "news", "e-6"));
+  site.sockets[0].emit("channel", { type: "line" }, meta("e-7", "news"));
+  await until(() => heard.mock.calls.length);
+  expect(shown.mock.calls.map(([data]) => data)).toEqual([present, present]);
+  expect(heard.mock.calls).toEqual([[{ type: "line" }, meta("e-7", "news")]]);
+});
+
 test("one that failed for now is tried again, ever more rarely", async () => {
   answer = () => ({ error: "the server failed", code: "server_error" });
   await visit();
