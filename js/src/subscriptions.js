@@ -33,6 +33,11 @@ class Subscription {
     this.since ??= answer.position;
   }
 
+  /** The server does not let the page follow it. */
+  refused() {
+    this.place = null;
+  }
+
   /** What was missed is gone, and the page has been told: it goes on from here. */
   goOn() {
     if (this.#position !== null) this.since = this.#position;
@@ -42,6 +47,10 @@ class Subscription {
 /** The channels and routes that a page follows, and who handles what comes from them. */
 export class Subscriptions {
   #all = new Set();
+  // Those that the server has yet to answer on this connection.
+  #asked = new Set();
+  // Those that have ended, of which the server is yet to be told.
+  #ended = new Set();
   #processors = new Map();
 
   /**
@@ -93,6 +102,8 @@ export class Subscriptions {
    * @param {string|null} safe the last safe position of the one before
    */
   connected(safe) {
+    this.#asked.clear();
+    this.#ended.clear();
     for (const each of this.#all) this.#subscribe(each, safe);
   }
 
@@ -122,14 +133,24 @@ export class Subscriptions {
   #subscribe(subscription, safe) {
     const since = subscription.begin(safe);
     const asked = { channel: subscription.token, ...(since === undefined ? {} : { since }) };
-    this.ask("subscribe", asked, (answer) => {
-      if (answer?.ok) {
-        subscription.taken(answer);
-        // Whoever came or went while the page was away is not told again.
-        if (answer.present) this.onPresent(answer.present, answer.channel);
-      } else if (answer?.code === "server_error") this.#retry(subscription);
-      else this.onRefused(answer?.code, answer?.error);
-    });
+    this.#asked.add(subscription);
+    this.ask("subscribe", asked, (answer) => this.#answered(subscription, answer));
+  }
+
+  #answered(subscription, answer) {
+    this.#asked.delete(subscription);
+    if (answer?.ok) subscription.taken(answer);
+    else if (answer?.code !== "server_error") subscription.refused();
+    if (this.#all.has(subscription)) this.#follow(subscription, answer);
+    this.#leaveEnded();
+  }
+
+  #follow(subscription, answer) {
+    if (answer?.ok) {
+      // Whoever came or went while the page was away is not told again.
+      if (answer.present) this.onPresent(answer.present, answer.channel);
+    } else if (answer?.code === "server_error") this.#retry(subscription);
+    else this.onRefused(answer?.code, answer?.error);
   }
 
   // The server could not find out for now; another connection subscribes by itself.
@@ -140,7 +161,18 @@ export class Subscriptions {
 
   #end(subscription) {
     if (!this.#all.delete(subscription)) return;
-    const isShared = [...this.#all].some(({ token, place }) => token === subscription.token || place === subscription.place);
-    if (!isShared) this.ask("unsubscribe", { channel: subscription.token }, () => {});
+    this.#ended.add(subscription);
+    this.#leaveEnded();
+  }
+
+  // Only the server's answers tell which tokens are for the same place.
+  #leaveEnded() {
+    if (this.#asked.size > 0) return;
+    const followed = new Set([null, ...[...this.#all].map(({ place }) => place)]);
+    for (const { token, place } of this.#ended) {
+      if (!followed.has(place)) this.ask("unsubscribe", { channel: token }, () => {});
+      followed.add(place);
+    }
+    this.#ended.clear();
   }
 }

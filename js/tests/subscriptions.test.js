@@ -213,6 +213,49 @@ test("one of two for the same channel leaves the other its events", async () => 
   expect(told("unsubscribe")).toEqual([]);
 });
 
+describe("what ends before the server has answered", () => {
+  beforeEach(async () => {
+    await visit();
+    client.start();
+    await connected();
+  });
+
+  test("is ended there too, each of several", async () => {
+    client.subscribe({ main: "token of news", side: "token of chat" })();
+    await until(() => told("unsubscribe").length === 2);
+    expect(asked.map(([name, { channel }]) => [name, channel])).toEqual([
+      ["subscribe", "token of news"],
+      ["subscribe", "token of chat"],
+      ["unsubscribe", "token of news"],
+      ["unsubscribe", "token of chat"],
+    ]);
+  });
+
+  test("leaves its events to another token of the same channel", async () => {
+    answer = () => ({ ok: true, position: "e-5", channel: "news" });
+    const heard = vi.fn();
+    client.subscribe("token of news")();
+    const stop = client.subscribe("a later token of news", heard);
+    await subscribed(2);
+    site.sockets[0].emit("channel", 1, meta("e-6", "news"));
+    await until(() => heard.mock.calls.length === 1);
+    expect(told("unsubscribe")).toEqual([]);
+    stop();
+    await until(() => told("unsubscribe").length === 1);
+  });
+
+  test.each(["token_expired", "server_error"])("is of no interest any more, if it was %s", async (code) => {
+    answer = ({ channel }) => (channel === "lobby" ? { error: "no", code } : { ok: true, position: "e-5", channel });
+    client.navigate = vi.fn();
+    client.subscriptions.retryAfter = 0;
+    client.subscribe("lobby")();
+    client.subscribe("news")();
+    await until(() => told("unsubscribe").length === 1);
+    expect([asked.at(-1), told("subscribe").length]).toEqual([["unsubscribe", { channel: "news" }], 2]);
+    expect(client.navigate).not.toHaveBeenCalled();
+  });
+});
+
 test("a page that says nothing of itself connects for its channels alone", async () => {
   await visit("<body></body>");
   vi.spyOn(console, "debug").mockImplementation(() => {});
@@ -347,6 +390,26 @@ describe("what is refused", () => {
     await until(() => error.mock.calls.length === 1);
     expect(error.mock.calls[0][0]).toMatch("does not let you");
     expect(requests).toEqual([]);
+  });
+
+  test("keeps no other from being ended", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    await visit();
+    client.subscribe("news");
+    const heard = vi.fn();
+    const stop = client.subscribe("token of news", heard);
+    await subscribed(2);
+    site.sockets[0].emit("channel", 1, meta("e-6", "news"));
+    await until(() => heard.mock.calls.length === 1);
+    answer = ({ channel }) =>
+      channel === "news" ? { error: "no", code: "forbidden" } : { ok: true, position: "e-5", channel: "news" };
+    await reconnect();
+    await until(() => console.error.mock.calls.length === 1);
+    stop();
+    client.subscribe("news")();
+    client.subscribe("chat")();
+    await until(() => told("unsubscribe").length === 2);
+    expect(told("unsubscribe").map(({ channel }) => channel)).toEqual(["token of news", "chat"]);
   });
 
   test("for its age loads the page, whose scripts hold the token", async () => {
