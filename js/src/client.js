@@ -1,9 +1,10 @@
 import { Connection } from "./connection.js";
 import { Events } from "./events.js";
+import { Gate } from "./gate.js";
 import { Lifecycle } from "./lifecycle.js";
 import { readPage, samePage, sameRendering, serverAddress } from "./page.js";
 import { Refresher } from "./refresh.js";
-import { Replay } from "./replay.js";
+import { isMessage, Replay } from "./replay.js";
 import { Subscriptions } from "./subscriptions.js";
 import { parse, swapDocument } from "./swap.js";
 
@@ -51,15 +52,17 @@ export class Client {
     this.age = age;
     this.navigate = navigate ?? ((url) => window.location.replace(url));
     this.events = new Events(window);
+    this.gate = new Gate((...message) => this.#hand(...message));
     this.subscriptions = new Subscriptions({
       ask: (...args) => this.#connection?.ask(...args),
       onRefused: (code, message) => this.#notSubscribed(code, message),
-      onPresent: (present, channel) => this.#hand("presence", present, { channel }),
+      onPresent: (present, channel) => this.gate.pass("presence", present, { channel }),
     });
     this.refresher = new Refresher({
       onPage: (html) => this.#refreshed(html),
       onMoved: (url) => this.navigate(url),
       onFailing: (failing) => this.#setFailing(failing),
+      onFetching: (fetching) => (fetching ? this.gate.shut() : this.gate.open()),
       ...refresher,
     });
     this.lifecycle = new Lifecycle(window, {
@@ -143,7 +146,7 @@ export class Client {
     this.#owed = false;
     // What is shown now is of another time, if it was shown before.
     if (this.#replay) this.subscriptions.renewed(page.since);
-    this.#replay = new Replay(page.since);
+    this.#replay = this.#replay?.renewed(page.since) ?? new Replay(page.since);
     this.#connect();
   }
 
@@ -187,7 +190,10 @@ export class Client {
 
   #update(name, data, meta) {
     if (typeof meta?.page === "string" && this.#page.token) this.#renewed = meta.page;
-    if (this.#replay.take(meta)) this.#hand(name, data, meta);
+    if (!this.#replay.take(meta)) return;
+    // What a message's handlers show, a page that is swapped in would not have, and they run once.
+    if (isMessage(meta)) this.gate.pass(name, data, meta);
+    else this.#hand(name, data, meta);
   }
 
   #hand(name, data, meta) {

@@ -13,13 +13,23 @@ export class Refresher {
    * @param {(html: string) => boolean} options.onPage the page has come; answers whether it is a new one
    * @param {(url: string) => void} options.onMoved it is elsewhere now: at a login page, say
    * @param {(failing: boolean) => void} options.onFailing whether the page can't be had for now
+   * @param {(fetching: boolean) => void} options.onFetching whether the page is being fetched
    * @param {number} [options.jitter] milliseconds over which refreshes are spread
    * @param {Backoff} [options.backoff] after a failure
    * @param {Throttle} [options.throttle]
    * @param {() => number} [options.random] from 0 to 1
    */
-  constructor({ onPage, onMoved, onFailing, jitter = JITTER, backoff, throttle, random = Math.random }) {
-    Object.assign(this, { onPage, onMoved, onFailing, jitter, random });
+  constructor({
+    onPage,
+    onMoved,
+    onFailing,
+    onFetching,
+    jitter = JITTER,
+    backoff,
+    throttle,
+    random = Math.random,
+  }) {
+    Object.assign(this, { onPage, onMoved, onFailing, onFetching, jitter, random });
     this.backoff = backoff ?? new Backoff({ min: 2_000, max: 300_000 });
     this.throttle = throttle ?? new Throttle({ memory: new Memory(window) });
     // Refreshes before a logout are no reason to show what is no longer to be seen.
@@ -46,6 +56,7 @@ export class Refresher {
     this.#timer = null;
     this.#fetching?.abort();
     this.#fetching = null;
+    this.onFetching(false);
   }
 
   #hold(wait, throttle) {
@@ -61,10 +72,12 @@ export class Refresher {
   async #run() {
     this.#timer = null;
     const fetching = (this.#fetching = new AbortController());
+    this.onFetching(true);
     const outcome = await fetchPage(fetching.signal);
     if (fetching.signal.aborted) return;
     this.#fetching = null;
     const failed = outcome.failed ?? this.#handOver(outcome);
+    this.onFetching(false);
     if (failed) {
       console.warn(`serverpush: can't refresh the page: ${failed}`);
       this.onFailing(true);

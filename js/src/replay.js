@@ -1,11 +1,20 @@
 // As many as the server keeps in its history by default: it replays no more.
 const REMEMBERED = 10_000;
 
+/**
+ * Whether an event was sent by name: an update tells of a model's instance.
+ * @param {{model?: string}} [meta]
+ */
+export function isMessage(meta) {
+  return meta?.model === undefined;
+}
+
 /** Where this page stands in the server's log, and which events it has applied. */
 export class Replay {
   #start;
   #safe = null;
-  #applied = new Set();
+  // By their ids; which of them are messages?
+  #applied = new Map();
   #restarting = false;
 
   /**
@@ -15,6 +24,17 @@ export class Replay {
   constructor(start, remembered = REMEMBERED) {
     this.#start = start;
     this.remembered = remembered;
+  }
+
+  /**
+   * The one of the page as it is rendered anew: updates have to be applied to it again, while
+   * messages have been handed over.
+   * @param {string|number} [start] when it was
+   */
+  renewed(start) {
+    const next = new Replay(start, this.remembered);
+    next.#applied = new Map([...this.#applied].filter(([, wasMessage]) => wasMessage));
+    return next;
   }
 
   /** The last safe position, null before there was one. */
@@ -29,11 +49,11 @@ export class Replay {
 
   /**
    * Note an event that has come.
-   * @param {{id?: string, safe?: string}} [meta]
+   * @param {{id?: string, safe?: string, model?: string}} [meta]
    * @returns {boolean} whether it is new and has to be applied
    */
   take(meta) {
-    const fresh = this.#isNew(meta?.id);
+    const fresh = this.#isNew(meta);
     this.advance(meta?.safe);
     return fresh;
   }
@@ -56,11 +76,12 @@ export class Replay {
     this.#restarting = true;
   }
 
-  #isNew(id) {
+  #isNew(meta) {
+    const id = meta?.id;
     if (id === undefined) return true;
     if (this.#applied.has(id)) return false;
-    this.#applied.add(id);
-    if (this.#applied.size > this.remembered) this.#applied.delete(this.#applied.values().next().value);
+    this.#applied.set(id, isMessage(meta));
+    if (this.#applied.size > this.remembered) this.#applied.delete(this.#applied.keys().next().value);
     return true;
   }
 }

@@ -235,6 +235,58 @@ describe("refresh", () => {
     await until(() => heard.mock.calls.length === 2);
   });
 
+  test("keeps messages back until the page is swapped in, and hands them over once", async () => {
+    let response;
+    served = (waiting) => {
+      response = waiting;
+    };
+    await visit(pageHTML({ body: "<p>stale</p>" }));
+    startClient();
+    const heard = [];
+    const note = (name) => heard.push(`${name} ${document.querySelector("p").textContent}`);
+    for (const name of ["early", "message", "hello", "done"]) client.events.on(name, () => note(name));
+    await connected();
+    site.sockets[0].emit("early", 1, { id: "e-1", safe: "e-1" });
+    await until(() => heard.length === 1);
+    site.sockets[0].emit("serverpush:refresh", {});
+    await until(() => response);
+    site.sockets[0].emit("message", 1, { id: "e-2", safe: "e-2" });
+    site.sockets[0].emit("hello", 1, meta("e-3"));
+    await until(() => heard.length === 2);
+    html(response, pageHTML({ token: "token-2", since: "200", body: "<p>fresh</p>" }));
+    await until(() => site.sockets.length === 2);
+    site.sockets[1].emit("early", 1, { id: "e-1", safe: "e-1" });
+    site.sockets[1].emit("message", 1, { id: "e-2", safe: "e-2" });
+    site.sockets[1].emit("hello", 1, meta("e-3"));
+    site.sockets[1].emit("done", 1, { id: "e-4", safe: "e-4" });
+    await until(() => heard.at(-1).startsWith("done"));
+    expect(heard).toEqual(["early stale", "hello stale", "message fresh", "hello fresh", "done fresh"]);
+  });
+
+  test.each(["fails", "is stopped"])("that %s hands over what was kept back", async (how) => {
+    vi.spyOn(console, "warn").mockImplementation(() => {});
+    let response;
+    served = (waiting) => {
+      response = waiting;
+    };
+    await visit(pageHTML());
+    startClient();
+    const heard = vi.fn();
+    const hello = vi.fn();
+    client.events.on("message", heard);
+    client.events.on("hello", hello);
+    await connected();
+    site.sockets[0].emit("serverpush:refresh", {});
+    await until(() => response);
+    site.sockets[0].emit("message", 1, { id: "e-1", safe: "e-1" });
+    site.sockets[0].emit("hello", 1, meta("e-2"));
+    await until(() => hello.mock.calls.length);
+    expect(heard).not.toHaveBeenCalled();
+    if (how === "is stopped") client.stop();
+    response.writeHead(500).end();
+    await until(() => heard.mock.calls.length === 1);
+  });
+
   test("is left to a handler that prevents it, which may be sent positions of another log", async () => {
     await visit(pageHTML());
     startClient();

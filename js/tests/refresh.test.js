@@ -12,6 +12,7 @@ let requests;
 let answer;
 let refresher;
 let seen;
+let fetching;
 let shown;
 
 function html(response, body = "<p>new</p>", status = 200) {
@@ -30,6 +31,9 @@ function create(options) {
     },
     onMoved: (url) => seen.push(`moved ${url.replace(origin, "")}`),
     onFailing: (failing) => seen.push(`failing ${failing}`),
+    onFetching: (is) => {
+      fetching = is;
+    },
     jitter: 0,
     backoff: new Backoff({ min: 5, max: 20 }),
     throttle: new Throttle(),
@@ -50,6 +54,7 @@ function waitOf(run) {
 beforeEach(async () => {
   requests = [];
   seen = [];
+  fetching = false;
   shown = null;
   answer = (response) => html(response);
   server = createServer((request, response) => {
@@ -102,6 +107,33 @@ test("several requests are one, while waiting and while fetching", async () => {
   html(arrived);
   await until(() => seen.length === 2);
   expect(requests.length).toBe(1);
+});
+
+test("says that it is fetching, until the page has been taken", async () => {
+  const during = [];
+  answer = (response) => {
+    during.push(fetching);
+    html(response);
+  };
+  create({ onPage: () => during.push(fetching) });
+  refresher.request();
+  await until(() => seen.length);
+  expect([...during, fetching]).toEqual([true, true, false]);
+});
+
+test("says that it is not, once it has failed or is stopped", async () => {
+  vi.spyOn(console, "warn").mockImplementation(() => {});
+  refresher.backoff.min = 10_000;
+  answer = (response) => html(response, "", 500);
+  refresher.request();
+  await until(() => seen.length);
+  expect(fetching).toBe(false);
+  refresher.stop();
+  answer = () => {};
+  refresher.request();
+  await until(() => fetching);
+  refresher.stop();
+  expect(fetching).toBe(false);
 });
 
 test("an urgent one fetches anew, the other answer is dropped", async () => {

@@ -50,6 +50,17 @@ test("as many ids as it may are remembered, the oldest are forgotten", () => {
   expect([replay.take({ id: "b" }), replay.take({ id: "a" })]).toEqual([false, true]);
 });
 
+test("of a page that is rendered anew, messages are known and updates are not", () => {
+  const old = new Replay("100", 2);
+  old.take({ id: "m-1", safe: "m-1" });
+  old.take({ id: "u-2", safe: "u-2", model: "shop.item" });
+  const replay = old.renewed("200");
+  expect(replay.since).toBe("200");
+  expect([replay.take({ id: "m-1" }), replay.take({ id: "u-2", model: "shop.item" })]).toEqual([false, true]);
+  replay.take({ id: "m-3" });
+  expect(replay.take({ id: "m-1" }), "no more are remembered than before").toBe(true);
+});
+
 test("after a restart the next position is taken, though it is lower", () => {
   const replay = new Replay("0");
   replay.advance("z-0009");
