@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from asgiref.sync import async_to_sync
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
@@ -25,6 +24,7 @@ from serverpush.fieldmap import FieldMap
 from serverpush.jobs import RenderJob
 from serverpush.labels import Model, model_of
 from serverpush.protocol import Page
+from serverpush.renderer.awaited import awaited
 from serverpush.renderer.handler import Chain, is_success
 from serverpush.renderer.livepages import page_of
 from serverpush.renderer.once import error_once, logger
@@ -169,9 +169,7 @@ class _Rendering:
         found = discovery.resolve(self.job.serializer.target)
         if not callable(found):
             raise _Missing("is not there to be called")
-        value = found(request, instance, data)
-        if inspect.isawaitable(value):
-            value = async_to_sync(_awaited)(value)
+        value = awaited(found(request, instance, data))
         if isinstance(value, HttpResponseBase):
             return value
         self.payload = to_json(value)
@@ -237,10 +235,6 @@ class _Missing(Exception):
 @functools.lru_cache(maxsize=256)
 def _field_map(data: str) -> FieldMap:
     return FieldMap(json.loads(data))
-
-
-async def _awaited(value: Any) -> Any:
-    return await value
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 
 from serverpush.conf import config
 from serverpush.jobs import SubscribeJob
+from serverpush.renderer.awaited import awaited
 from serverpush.renderer.handler import Chain
 from serverpush.renderer.places import raised
 from serverpush.renderer.requests import PageRequest, page_request
@@ -76,7 +77,7 @@ class _Asking:
             found = _user(job.user)
             if found is not None and (job.signal == "unsubscribe" or found.is_active):
                 request.user = user = found
-        if job.asks and not _hook()(request, job.channel):
+        if job.asks and not awaited(_hook()(request, job.channel)):
             return HttpResponse(status=403)
         if job.signal:
             signal = channel_subscribe if job.signal == "subscribe" else channel_unsubscribe

@@ -15,11 +15,14 @@ from .conftest import MIDDLEWARE
 pytestmark = pytest.mark.django_db
 
 PAGE = Page("/room/", host="testserver")
-PERMISSION = f"{__name__}.may_subscribe"
 
 
 def may_subscribe(request, channel_id):
     return channel_id == "open"
+
+
+async def may_subscribe_in_a_while(request, channel_id):
+    return may_subscribe(request, channel_id)
 
 
 def members_only(get_response):
@@ -61,8 +64,9 @@ def test_whose_page_it_is_by_a_token(chain, told):
     assert told == [("came", "ada", "news")]
 
 
-def test_the_permission(chain, told, settings):
-    settings.SERVERPUSH_CHANNEL_PERMISSION = PERMISSION
+@pytest.mark.parametrize("hook", [may_subscribe, may_subscribe_in_a_while])
+def test_the_permission(chain, told, settings, hook):
+    settings.SERVERPUSH_CHANNEL_PERMISSION = f"{__name__}.{hook.__name__}"
     assert run(chain, job("open", asks=True, signal="subscribe")).allowed
     assert run(chain, job("closed", asks=True, signal="subscribe")) == SubscribeResult(False)
     assert told == [("came", "", "open")], "of what is refused nobody is told"
