@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
@@ -20,12 +21,13 @@ from serverpush.renderer.awaited import awaited
 from serverpush.renderer.handler import Chain
 from serverpush.renderer.places import raised
 from serverpush.renderer.requests import PageRequest, page_request
+from serverpush.renderer.writes import all_or_nothing
 from serverpush.results import SubscribeResult
 from serverpush.signals import channel_subscribe, channel_unsubscribe
 
 
 def subscribe(chain: Chain, job: SubscribeJob) -> SubscribeResult:
-    """Ask the permission hook and the receivers; what they raise is told in ``error``."""
+    """Ask the permission hook, tell the receivers; what they raise is told in ``error``."""
     asking = _Asking(job)
     try:
         request = page_request(job.page, job.visitor, by_script=True)
@@ -36,7 +38,7 @@ def subscribe(chain: Chain, job: SubscribeJob) -> SubscribeResult:
     except BaseException as error:  # noqa: BLE001
         asking.error = error
     if asking.error is not None:
-        return SubscribeResult(False, error=f"channel {job.channel!r}: {raised(asking.error)}")
+        return SubscribeResult(False, error=raised(asking.error))
     return asking.result
 
 
@@ -68,6 +70,18 @@ class _Asking:
     ) -> HttpResponseBase:
         job = self.job
         self.was_reached = True
+        user = self._user_of(request)
+        if job.asks and not awaited(_hook()(request, job.channel)):
+            return HttpResponse(status=403)
+        known = getattr(user, "is_authenticated", False)
+        name = str(user.get_username()) if known else ""
+        error = self._tell(request)
+        self.result = SubscribeResult(True, str(user.pk) if known else "", name, error)
+        return HttpResponse()
+
+    def _user_of(self, request: PageRequest) -> Any:
+        """The request's user, set where the middleware does not know it."""
+        job = self.job
         user: Any = getattr(request, "user", None)
         if user is None and apps.is_installed("django.contrib.auth"):
             # By name: importing it needs the application.
@@ -77,18 +91,29 @@ class _Asking:
             found = _user(job.user)
             if found is not None and (job.signal == "unsubscribe" or found.is_active):
                 request.user = user = found
-        if job.asks and not awaited(_hook()(request, job.channel)):
-            return HttpResponse(status=403)
-        if job.signal:
-            signal = channel_subscribe if job.signal == "subscribe" else channel_unsubscribe
-            signal.send(sender=subscribe, request=request, channel_id=job.channel)
-        known = getattr(user, "is_authenticated", False)
-        name = str(user.get_username()) if known else ""
-        self.result = SubscribeResult(True, str(user.pk) if known else "", name)
-        return HttpResponse()
+        return user
+
+    def _tell(self, request: PageRequest) -> str:
+        """Send the signal; returns what went wrong where somebody has left all the same."""
+        told = {"sender": subscribe, "request": request, "channel_id": self.job.channel}
+        if self.job.signal == "subscribe":
+            with all_or_nothing():
+                channel_subscribe.send(**told)
+        elif self.job.signal == "unsubscribe":
+            return _errors(channel_unsubscribe.send_robust(**told))
+        return ""
 
     def finish(self, request: PageRequest, match: ResolverMatch) -> None:
         """There is no page."""
+
+
+def _errors(answers: Iterable[tuple[Any, Any]]) -> str:
+    """What receivers raised, each by its name; "" where none did."""
+    return "; ".join(
+        f"{receiver.__module__}:{getattr(receiver, '__qualname__', receiver)} {raised(answer)}"
+        for receiver, answer in answers
+        if isinstance(answer, Exception)
+    )
 
 
 def _user(pk: str) -> Any:

@@ -107,7 +107,7 @@ class WriteGuard:
 def rolled_back() -> Iterator[None]:
     """Undo what is written inside, in every database that can be reached."""
     with ExitStack() as stack:
-        aliases = [alias for alias in connections if _enter(stack, alias)]
+        aliases = [alias for alias in connections if _enter(stack, _nesting(alias))]
         try:
             yield
         finally:
@@ -115,10 +115,26 @@ def rolled_back() -> Iterator[None]:
                 transaction.set_rollback(True, using=alias)
 
 
-def _enter(stack: ExitStack, alias: str) -> bool:
+@contextmanager
+def all_or_nothing() -> Iterator[None]:
+    """Undo what is written inside if it raises, in every database that can be reached."""
+    with ExitStack() as stack:
+        blocks = {alias: transaction.atomic(using=alias) for alias in connections}
+        aliases = [alias for alias, block in blocks.items() if _enter(stack, block)]
+        yield
+        for alias in aliases:
+            # Else it would be undone without a word, after an error that was caught inside.
+            connections[alias].validate_no_broken_transaction()
+
+
+def _nesting(alias: str) -> transaction.Atomic:
+    """As in Django's own TestCase: a durable block of the project may be inside."""
     block = transaction.atomic(using=alias)
-    # As in Django's own TestCase: a durable block of the project may be inside.
     block._from_testcase = True  # type: ignore[attr-defined]
+    return block
+
+
+def _enter(stack: ExitStack, block: transaction.Atomic) -> bool:
     try:
         stack.enter_context(block)
     except OperationalError:

@@ -134,7 +134,7 @@ class Channels:
         job = SubscribeJob(channel, page, visitor, user, asks, signal)  # type: ignore[arg-type]
         result = self._ask(job)
         if result.error:
-            self._do([Report(result.error)])
+            self._do([Report(f"channel {channel!r}: {result.error}")])
             raise Refused("server_error", f"the site could not be asked about {channel!r}")
         if not result.allowed:
             raise Refused("forbidden", f"the site does not let you subscribe to {channel!r}")
@@ -209,5 +209,5 @@ class Channels:
             )
 
     def failed(self, farewell: Farewell, reason: str) -> list[Action]:
-        """Take it that nobody could be told of a page that left."""
-        return [Report(f"leaving channel {farewell.channel!r} was not told: {reason}")]
+        """Take it that not everybody could be told of a page that left."""
+        return [Report(f"leaving channel {farewell.channel!r}: {reason}")]

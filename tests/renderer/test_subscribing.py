@@ -1,14 +1,21 @@
 """What the project says of subscriptions, and what it is told of them."""
 
+import contextlib
+
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError
 from django.http import HttpResponse
 
+from serverpush.client import send_update
 from serverpush.jobs import SubscribeJob
+from serverpush.messages import Message
 from serverpush.protocol import Page, Visitor
 from serverpush.renderer.jobs import run
 from serverpush.results import SubscribeResult
 from serverpush.signals import channel_subscribe, channel_unsubscribe
+from serverpush.web.outbox import outbox
+from tests.project.models import Book
 
 from .conftest import MIDDLEWARE
 
@@ -75,7 +82,69 @@ def test_the_permission(chain, told, settings, hook):
 def test_what_a_receiver_raises_is_told_by_its_place(chain, told):
     result = run(chain, job("broken", signal="subscribe"))
     assert not result.allowed
-    assert result.error.startswith("channel 'broken': raised RuntimeError: no room (")
+    assert result.error.startswith("raised RuntimeError: no room (")
+
+
+class TestTwoReceiversOfWhichOneRaises:
+    pytestmark = pytest.mark.django_db(transaction=True)
+
+    @pytest.fixture
+    def messages(self, monkeypatch):
+        found = []
+        monkeypatch.setattr(outbox, "put", lambda entry: found.append(entry))
+        return found
+
+    @pytest.fixture
+    def connect(self):
+        connected = []
+
+        def connect(signal, *receivers):
+            for each in receivers:
+                signal.connect(each)
+                connected.append((signal, each))
+
+        yield connect
+        for signal, each in connected:
+            signal.disconnect(each)
+
+    @staticmethod
+    def writes(channel_id, **kwargs):
+        Book.objects.create(title=channel_id)
+        send_update(channel_id, "somebody came")
+
+    @staticmethod
+    def raises(channel_id, **kwargs):
+        if channel_id == "broken":
+            raise RuntimeError("no room")
+
+    @staticmethod
+    def catches(channel_id, **kwargs):
+        with contextlib.suppress(IntegrityError):
+            Book.objects.create(title=None)
+
+    def test_nothing_is_half_done_of_who_comes(self, chain, connect, messages):
+        connect(channel_subscribe, self.writes, self.raises)
+        for channel in ("broken", "broken", "whole"):
+            result = run(chain, job(channel, signal="subscribe"))
+            assert result.allowed == (channel == "whole")
+        assert [each.title for each in Book.objects.all()] == ["whole"]
+        assert [each.topics for each in messages if isinstance(each, Message)] == [
+            ("channel:whole",)
+        ]
+
+    def test_nothing_is_taken_back_without_a_word(self, chain, connect, messages):
+        connect(channel_subscribe, self.writes, self.catches)
+        result = run(chain, job(signal="subscribe"))
+        assert not result.allowed
+        assert "raised TransactionManagementError: An error occurred" in result.error
+        assert (Book.objects.count(), messages) == (0, [])
+
+    def test_the_other_is_told_who_leaves(self, chain, connect, messages):
+        connect(channel_unsubscribe, self.raises, self.writes)
+        result = run(chain, job("broken", signal="unsubscribe"))
+        name = f"{__name__}:{type(self).__name__}.raises"
+        assert result.error.startswith(f"{name} raised RuntimeError: no room (")
+        assert [each.title for each in Book.objects.all()] == ["broken"]
 
 
 class TestMiddlewareThatLetsNobodyThrough:
