@@ -44,6 +44,8 @@ logger = logging.getLogger("serverpush.server")
 NOTIFIER_CONNECTIONS = 1000
 TICK_SECONDS = 1.0
 STOP_SECONDS = 1.0
+# For receivers of the channels' signals that are at work when the server ends.
+SUBSCRIBE_SECONDS = 0.5
 # What a clock may be set back by without a word.
 CLOCK_SECONDS = 1.0
 # Seconds by which a site on another machine, which sets its clock by a time
@@ -142,6 +144,8 @@ class PushServer:
             self._waker.wait()
         finally:
             ticking.cancel()
+            # While what receivers send still is taken.
+            self._channels.stop(SUBSCRIBE_SECONDS)
             if self._site is not None:
                 # While it still can report what it has.
                 self._site.stop()
@@ -230,6 +234,7 @@ class PushServer:
             do=self._emitter.do,
             position=lambda since: self._connections.position(since),
             head=lambda: self.log.head,
+            wake=self.pool.wake,
             hook=config.channel_permission is not None,
         )
         self._connections = Connections(

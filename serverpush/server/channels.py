@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from serverpush import tokens
@@ -18,7 +20,7 @@ from serverpush.server.core.actions import Action, Report
 from serverpush.server.core.messaging import Messaging
 from serverpush.server.core.presence import Farewell, Key, Member, Presence, channel_of
 from serverpush.server.core.registry import Registry
-from serverpush.server.transport import Answer, Client, Refused
+from serverpush.server.transport import Answer, Client, Refused, loop
 
 MAX_NAME = 64
 MAX_TAB = 64
@@ -36,6 +38,7 @@ class Channels:
         do: carries out actions.
         position: where the log stood at a time, in seconds since the epoch.
         head: where the log stands.
+        wake: lets idle renderers look for work.
         hook: may clients subscribe by a channel's id, if the project says so?
     """
 
@@ -50,6 +53,7 @@ class Channels:
         do: Callable[[Iterable[Action]], None],
         position: Callable[[float], Position],
         head: Callable[[], Position],
+        wake: Callable[[], None],
         hook: bool,
     ) -> None:
         self._messaging = messaging
@@ -60,7 +64,9 @@ class Channels:
         self._do = do
         self._position = position
         self._head = head
+        self._wake = wake
         self._hook = hook
+        self._is_stopping = False
         # By which each connection's page is known again.
         self._tabs: dict[str, str] = {}
         self._told = 0
@@ -80,6 +86,18 @@ class Channels:
         self._tabs.pop(id, None)
         self._presence.disconnect(id, now, said_goodbye=said_goodbye)
 
+    def stop(self, seconds: float) -> None:
+        """Subscribe nobody any more, and let the project hear of all who came and left.
+
+        Waits for ``seconds`` at most; what it has not heard then is left for the next start.
+        """
+        self._is_stopping = True
+        self._wake()
+        until = time.monotonic() + seconds
+        while self._presence.order and time.monotonic() < until:
+            loop.sleep(0.01)
+        self._presence.stop()
+
     def answer(self, client: Client, name: str, arguments: list[Any]) -> Any:
         """Take an event; returns its acknowledgement. Raises ``Refused`` for a wrong one."""
         if name not in ("subscribe", "unsubscribe"):
@@ -92,7 +110,10 @@ class Channels:
             return self._subscribe(client, topic, asked.get("since"), asks=is_open)
         topic = self._own_topic(asked.get("channel"))
         left = self._messaging.leave(client.id, topic)
-        self._presence.leave(channel_of(topic), client.id)
+        channel = channel_of(topic)
+        with self._turn(channel, self._key(client)):
+            self._presence.leave(channel, client.id)
+        self._wake()
         return {"ok": left}
 
     def _subscribe(self, client: Client, topic: Topic, since: Any, *, asks: bool) -> Answer:
@@ -101,19 +122,37 @@ class Channels:
             found = self._position(found)
         channel = channel_of(topic)
         self._check_room(client, topic)
-        # The project is asked only where nothing else stands against it.
-        member = self._member(client, channel, asks) if channel else None
-        head = self._head()
-        actions = self._messaging.follow(client.id, topic, head if found is None else found)
-        if member is not None:
-            self._presence.join(channel, self._key(client), client.id, member)
+        if self._is_stopping:
+            raise Refused("server_error", "the push server is about to end")
+        key = self._key(client)
+        with self._turn(channel, key):
+            # The project is asked only where nothing else stands against it.
+            member = self._member(client, channel, key, asks) if channel else None
+            head = self._head()
+            actions = self._messaging.follow(client.id, topic, head if found is None else found)
+            if member is not None:
+                self._presence.join(channel, key, client.id, member)
         answer = {"ok": True, "position": str(head), **place_of(topic)}
         if channel and self._presence.tells(channel):
             answer["present"] = self._presence.present(channel)
         # In this order: the client has to know what the events belong to.
         return Answer(answer, lambda: self._do(actions))
 
-    def _member(self, client: Client, channel: str, asks: bool) -> Member | None:
+    @contextmanager
+    def _turn(self, channel: str, key: Key) -> Iterator[None]:
+        """Wait until the project has heard of all that this page did in a channel before."""
+        if not channel or not self._presence.matters(channel):
+            yield
+            return
+        order, place, turn = self._presence.order, (channel, key), loop.Event()
+        order.enter(place, turn, turn.set)
+        try:
+            turn.wait()
+            yield
+        finally:
+            order.leave(place, turn)
+
+    def _member(self, client: Client, channel: str, key: Key, asks: bool) -> Member | None:
         """Ask the project, as far as it wants to be; None where nobody cares who is there."""
         matters = self._presence.matters(channel)
         if not asks and not matters:
@@ -125,7 +164,7 @@ class Channels:
             raise Refused("session_mismatch", "access has ended")
         page = page.with_dependencies((), page.time, page.recorded)
         # A page that comes back is the one that it was.
-        known = self._presence.member(channel, self._key(client))
+        known = self._presence.member(channel, key)
         if known is not None and not asks:
             return Member(known.user, known.name, page, visitor)
         signal = "subscribe" if known is None and matters else ""
@@ -144,7 +183,7 @@ class Channels:
         member = Member(result.user, result.name, page, visitor)
         if not is_there:
             if signal:
-                self._presence.part(channel, member)
+                self._presence.part(channel, key, member)
             raise Refused("session_mismatch", "access has ended")
         return member if matters else None
 
@@ -208,6 +247,7 @@ class Channels:
                 )
             )
 
-    def failed(self, farewell: Farewell, reason: str) -> list[Action]:
-        """Take it that not everybody could be told of a page that left."""
-        return [Report(f"leaving channel {farewell.channel!r}: {reason}")]
+    def told(self, farewell: Farewell, problem: str) -> list[Action]:
+        """Take it that a page's leaving has been told; not to all where there is a problem."""
+        self._presence.told(farewell)
+        return [Report(f"leaving channel {farewell.channel!r}: {problem}")] if problem else []

@@ -68,8 +68,8 @@ class Outcomes:
                 self._connections.looked(ticket.visits)
             elif isinstance(result, IdentifyResult | UsersResult):
                 self._do(self._messaging.answer(ticket, result, self._clock()))
-            elif isinstance(result, SubscribeResult) and result.error:
-                self._do(self._channels.failed(ticket, result.error))
+            elif isinstance(result, SubscribeResult):
+                self._do(self._channels.told(ticket, result.error))
         except loop.FAILURES:
             logger.error("a result could not be taken", exc_info=True)
             self.failed(ticket, "its result could not be taken")
@@ -81,7 +81,7 @@ class Outcomes:
                 self._do(self._access.failed(ticket, reason, self._clock()))
                 self._connections.looked(ticket.visits)
             elif isinstance(ticket, Farewell):
-                self._do(self._channels.failed(ticket, reason))
+                self._do(self._channels.told(ticket, reason))
             elif isinstance(ticket, Asked | Sought):
                 self._do(self._messaging.failed(ticket, reason, self._clock()))
             else:

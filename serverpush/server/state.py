@@ -62,12 +62,15 @@ def _load(kept: Kept, lines: list[str], now: float) -> None:
     try:
         digest, parts = lines[0], json.loads(lines[1])
         access, presence, batches = parts["access"], parts["presence"], parts["batches"]
+        # Not in what the first versions left.
+        untold = parts.get("untold", [])
     except (LookupError, RecursionError, TypeError, ValueError) as error:
         raise BadMessage(f"it can't be read ({type(error).__name__})") from error
     if digest != _digest(lines[1:]):
         raise BadMessage("it is not what was written")
     kept.access.load(access)
     kept.presence.load(presence, now)
+    kept.presence.load_untold(untold)
     kept.notifier.load(batches)
     kept.log.load(lines[2:])
 
@@ -98,6 +101,7 @@ def save(kept: Kept, path: Path) -> None:
     parts = {
         "access": kept.access.dump(),
         "presence": kept.presence.dump(),
+        "untold": kept.presence.dump_untold(),
         "batches": kept.notifier.dump(),
     }
     lines = [json.dumps(parts), *kept.log.dump()]

@@ -84,10 +84,14 @@ class Client:
 
     def ask_all(self, name: str, arguments: list[Any]) -> list[Any]:
         """Emit events without waiting between them; returns the acknowledgements' values."""
-        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for each in arguments:
-            self._socketio.emit(name, (each,), callback=answers.put)
-        return [answers.get(timeout=WAIT_SECONDS) for _ in arguments]
+        answers = [self.later(name, each) for each in arguments]
+        return [each.get(timeout=WAIT_SECONDS) for each in answers]
+
+    def later(self, name: str, *arguments: Any) -> queue.SimpleQueue[Any]:
+        """Emit an event; the acknowledgement's value will be in the queue."""
+        answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._socketio.emit(name, arguments, callback=answer.put)
+        return answer
 
     def lose(self) -> None:
         """Be cut off, without a goodbye."""

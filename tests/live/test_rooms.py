@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import requests
 
@@ -123,6 +125,64 @@ def test_a_deploy_is_no_coming_and_going(visitor, open_page, notes, live):
     assert page.subscribe()["ok"]
     page.unsubscribe()
     assert notes(1) == ["plain-4 - ada"]
+
+
+class Gate:
+    """A named pipe at which one receiver waits until it is opened."""
+
+    def __init__(self, live, name):
+        self.path = live.folder / name
+        os.mkfifo(self.path)
+
+    def wait(self):
+        """Wait until a receiver is there; those who come later need not wait."""
+        self.end = self.path.open("wb")
+        self.path.unlink()
+
+    def open(self):
+        self.end.close()
+
+
+def test_who_comes_again_is_told_after_it_was_told_to_have_left(visitor, open_page, notes, live):
+    page, other = open_page(visitor("ada"), "plain-11"), open_page(visitor("bob"), "plain-12")
+    gate = Gate(live, "plain-11 -")
+    page.subscribe()
+    page.unsubscribe()
+    gate.wait()
+    answer = page.client.later("subscribe", {"channel": page.tokens["channel"]})
+    # It is asked after the page, if that does not wait.
+    other.subscribe()
+    gate.open()
+    assert answer.get(timeout=20)["ok"]
+    assert notes(4) == ["plain-11 + ada", "plain-12 + bob", "plain-11 - ada", "plain-11 + ada"]
+
+
+def test_a_page_that_is_back_before_its_first_answer_came_once(visitor, open_page, notes, live):
+    page, other = open_page(visitor("ada"), "plain-13"), open_page(visitor("bob"), "plain-14")
+    gate = Gate(live, "plain-13 +")
+    page.client.later("subscribe", {"channel": page.tokens["channel"]})
+    gate.wait()
+    page.client.lose()
+    page.connect()
+    answer = page.client.later("subscribe", {"channel": page.tokens["channel"]})
+    # By then the server has had time to take the page for another one.
+    other.connect()
+    gate.open()
+    assert answer.get(timeout=20)["ok"]
+    page.unsubscribe()
+    assert notes(2) == ["plain-13 + ada", "plain-13 - ada"]
+
+
+def test_who_left_at_a_deploy_is_told_after_it(visitor, open_page, notes, live):
+    page = open_page(visitor("ada"), "plain-15")
+    gate = Gate(live, "plain-15 -")
+    page.subscribe()
+    page.unsubscribe()
+    gate.wait()
+    assert live.push.stop() == 0
+    gate.open()
+    live.start_push()
+    assert notes(2) == ["plain-15 + ada", "plain-15 - ada"]
 
 
 def test_one_too_many_is_refused_before_anybody_is_told(visitor, open_page, notes):

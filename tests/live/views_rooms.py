@@ -1,5 +1,8 @@
 """Rooms: who comes and goes is written down, and some of them may come without a token."""
 
+import os
+from pathlib import Path
+
 from django.dispatch import receiver
 from django.http import JsonResponse
 from django.urls import path
@@ -10,15 +13,24 @@ from tests.live import views_messages
 from tests.project.models import Author
 
 
+def pass_gate(channel_id, sign):
+    """Wait where a test holds a gate (a named pipe) of this name."""
+    gate = Path(os.environ["LIVE_DATABASE"]).with_name(f"{channel_id} {sign}")
+    if gate.exists():
+        gate.read_bytes()
+
+
 @receiver(channel_subscribe)
 def note_coming(sender, request, channel_id, **kwargs):
     if channel_id == "room-broken":
         raise RuntimeError("the door is stuck")
+    pass_gate(channel_id, "+")
     Author.objects.create(name=f"{channel_id} + {request.user.username or 'nobody'}")
 
 
 @receiver(channel_unsubscribe)
 def note_leaving(sender, request, channel_id, **kwargs):
+    pass_gate(channel_id, "-")
     Author.objects.create(name=f"{channel_id} - {request.user.username or 'nobody'}")
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import stat
 from pathlib import Path
 
 import pytest
 
-from serverpush.protocol import Change, Ending, Gap
+from serverpush.protocol import Change, Ending, Gap, Page, Visitor
 from serverpush.results import AccessResult
 from serverpush.server import state
 from serverpush.server.core.access import Access, Visit
 from serverpush.server.core.log import Log
-from serverpush.server.core.presence import Presence
+from serverpush.server.core.presence import Member, Presence
 from tests.server.test_notifier import Port
 
 NOW = 2000.0
+PAGE = Page("/room/")
 
 
 def log(epoch="one", now=1000.0):
@@ -29,6 +32,13 @@ def access():
 def kept(log, access):
     presence = Presence(lambda channel: True, lambda: True)
     return state.Kept(log, access, presence, Port().notifier)
+
+
+def with_one_that_left():
+    found = kept(filled(), access())
+    found.presence.join("news", ("tab", "session"), "a", Member("7", "ada", PAGE, Visitor()))
+    found.presence.leave("news", "a")
+    return found
 
 
 def filled():
@@ -54,6 +64,27 @@ def test_who_has_no_access_any_more_has_none_after_the_next_start(tmp_path):
     assert state.load(kept(log(), after), tmp_path / "state.json", NOW)
     assert after.refuses(Visit("key", "hash"), 1001)
     assert after.refuses(Visit(user="1"), 999)
+
+
+def test_who_left_untold_is_told_to_have_left(tmp_path):
+    before, after = with_one_that_left(), kept(log("two", 2000), access())
+    state.save(before, tmp_path / "state.json")
+    assert state.load(after, tmp_path / "state.json", NOW)
+    assert after.presence.next_job()[1] == before.presence.next_job()[1]
+
+
+def test_one_of_a_version_that_kept_nobody_who_left_is_continued(tmp_path):
+    path = tmp_path / "state.json"
+    state.save(with_one_that_left(), path)
+    _, parts, *lines = path.read_text().splitlines()
+    parts = json.loads(parts)
+    del parts["untold"]
+    lines = [json.dumps(parts), *lines]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    path.write_text("".join(line + "\n" for line in [digest, *lines]))
+    after = kept(log("two", 2000), access())
+    assert state.load(after, path, NOW)
+    assert (after.log.head, after.presence.next_job()) == (filled().head, None)
 
 
 def test_no_session_key_is_left_in_it(tmp_path):

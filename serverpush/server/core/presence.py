@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from serverpush.exceptions import BadMessage
 from serverpush.jobs import SubscribeJob
 from serverpush.messages import Topic, channel_topic
 from serverpush.protocol import Page, Visitor
+from serverpush.server.core.order import Order
 
 # Seconds in which a page that lost its connection may come back as the one it was. The
 # page's script does within four, once the server is there.
@@ -35,11 +36,13 @@ class Member:
     ids: set[str] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Farewell:
     """A page that is no longer subscribed, and whose leaving is being told."""
 
     channel: str
+    key: Key
+    member: Member
 
 
 class Presence:
@@ -48,6 +51,9 @@ class Presence:
     Arguments:
         tells: does this channel tell its subscribers who is there?
         listens: does the project want to hear who comes and goes?
+
+    ``order`` is for who comes and goes, by channel and page: the project hears of each
+    after it has heard of the one before.
     """
 
     def __init__(self, tells: Callable[[str], bool], listens: Callable[[], bool]) -> None:
@@ -58,7 +64,10 @@ class Presence:
         self._channels: dict[str, tuple[Key, dict[str, None]]] = {}
         # When those without a connection are taken for gone, in seconds since the epoch.
         self._lingering: dict[tuple[str, Key], float] = {}
-        self._leaving: deque[SubscribeJob] = deque()
+        self.order: Order[tuple[str, Key]] = Order()
+        self._untold: dict[Farewell, None] = {}
+        # Those of them whose turn it is.
+        self._leaving: deque[Farewell] = deque()
         self._changed: dict[str, None] = {}
 
     def matters(self, channel: str) -> bool:
@@ -103,8 +112,10 @@ class Presence:
 
     def tick(self, now: float) -> None:
         """Let those be gone who did not come back. ``now`` in seconds since the epoch."""
-        for channel, key in [each for each, until in self._lingering.items() if until <= now]:
-            self._remove(channel, key)
+        for place in [each for each, until in self._lingering.items() if until <= now]:
+            # Unless one is coming back right now.
+            if place not in self.order:
+                self._remove(*place)
 
     def changed(self) -> list[str]:
         """The channels that tell who is there, and where that has changed since the last call."""
@@ -132,14 +143,26 @@ class Presence:
         """The next leaving that the project has to hear of."""
         if not self._leaving:
             return None
-        job = self._leaving.popleft()
-        return Farewell(job.channel), job
+        farewell = self._leaving.popleft()
+        channel, member = farewell.channel, farewell.member
+        job = SubscribeJob(channel, member.page, member.visitor, member.user, signal="unsubscribe")
+        return farewell, job
 
-    def part(self, channel: str, member: Member) -> None:
+    def part(self, channel: str, key: Key, member: Member) -> None:
         """Let the project hear that a page has left."""
         if self._listens():
-            page, visitor, user = member.page, member.visitor, member.user
-            self._leaving.append(SubscribeJob(channel, page, visitor, user, signal="unsubscribe"))
+            farewell = Farewell(channel, key, member)
+            self._untold[farewell] = None
+            self.order.enter((channel, key), farewell, lambda: self._leaving.append(farewell))
+
+    def told(self, farewell: Farewell) -> None:
+        """Take it that the project has heard of a leaving, as far as it can."""
+        self._untold.pop(farewell, None)
+        self.order.leave((farewell.channel, farewell.key), farewell)
+
+    def stop(self) -> None:
+        """Tell of no more that leave: they are left for the next start."""
+        self._leaving.clear()
 
     def _without(self, channel: str, key: Key, id: str) -> bool:
         """Is nobody left of a page after this connection?"""
@@ -158,29 +181,46 @@ class Presence:
             return
         self._lingering.pop((channel, key), None)
         self._changed[channel] = None
-        self.part(channel, member)
+        self.part(channel, key, member)
 
     # For the next start of the server
 
     def dump(self) -> list[list[Any]]:
         """Who is there, without any secret: as far as a page can be known again."""
         return [
-            [channel, *key, member.user, member.name, member.page.to_json()]
+            _row(channel, key, member)
             for channel, members in self._members.items()
             for key, member in members.items()
         ]
 
+    def dump_untold(self) -> list[list[Any]]:
+        """Of whose leaving the project has not heard yet; in the form of ``dump``."""
+        return [_row(each.channel, each.key, each.member) for each in self._untold]
+
     def load(self, value: Any, now: float) -> None:
         """Expect those to come back who were there; raises ``BadMessage`` for what is no dump."""
-        try:
-            for channel, tab, session, user, name, page in value:
-                channel_topic(channel)
-                key = (str(tab), str(session))
-                member = Member(str(user), str(name), Page.from_json(page), Visitor())
-                self._members.setdefault(channel, {})[key] = member
-                self._lingering[channel, key] = now + GRACE
-        except (LookupError, TypeError, ValueError) as error:
-            raise BadMessage(f"it can't be read ({type(error).__name__})") from error
+        for channel, key, member in _read(value):
+            self._members.setdefault(channel, {})[key] = member
+            self._lingering[channel, key] = now + GRACE
+
+    def load_untold(self, value: Any) -> None:
+        """Tell of those whose leaving was not told; raises ``BadMessage`` for what is no dump."""
+        for channel, key, member in _read(value):
+            self.part(channel, key, member)
+
+
+def _row(channel: str, key: Key, member: Member) -> list[Any]:
+    return [channel, *key, member.user, member.name, member.page.to_json()]
+
+
+def _read(rows: Any) -> Iterator[tuple[str, Key, Member]]:
+    try:
+        for channel, tab, session, user, name, page in rows:
+            channel_topic(channel)
+            member = Member(str(user), str(name), Page.from_json(page), Visitor())
+            yield channel, (str(tab), str(session)), member
+    except (LookupError, TypeError, ValueError) as error:
+        raise BadMessage(f"it can't be read ({type(error).__name__})") from error
 
 
 def channel_of(topic: Topic) -> str:

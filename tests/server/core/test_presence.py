@@ -31,8 +31,10 @@ def join(presence, tab, id, user="", channel=ROOM):
 
 def left(presence):
     found = []
-    while (job := presence.next_job()) is not None:
-        found.append((job[0].channel, job[1].user, job[1].signal))
+    while (taken := presence.next_job()) is not None:
+        farewell, job = taken
+        found.append((job.channel, job.user, job.signal))
+        presence.told(farewell)
     return found
 
 
@@ -117,7 +119,7 @@ def test_one_connection_in_several_channels(presence):
 
 
 def test_one_that_was_told_of_and_never_came_is_told_to_have_left(presence):
-    presence.part(ROOM, member("7", "ada"))
+    presence.part(ROOM, ("one", "session"), member("7", "ada"))
     assert left(presence) == [(ROOM, "7", "unsubscribe")]
     assert presence.present(ROOM)["total"] == 0
 
@@ -136,7 +138,69 @@ def test_so_many_are_named(presence):
     assert (len(present["users"]), present["total"]) == (200, 300)
 
 
+class TestOrder:
+    """Of one page in one channel the project hears one after the other."""
+
+    PLACE = (ROOM, ("one", "session"))
+
+    def come(self, presence):
+        """Gets in line, as who subscribes; what is appended says that it is its turn."""
+        turns = []
+        presence.order.enter(self.PLACE, "coming", lambda: turns.append("coming"))
+        return turns
+
+    def test_who_comes_waits_until_its_leaving_was_told(self, presence):
+        join(presence, "one", "a", "7")
+        presence.leave(ROOM, "a")
+        turns = self.come(presence)
+        farewell, _ = presence.next_job()
+        assert turns == []
+        presence.told(farewell)
+        assert turns == ["coming"]
+
+    def test_others_do_not_wait_for_it(self, presence):
+        join(presence, "one", "a")
+        join(presence, "two", "b")
+        join(presence, "one", "a", channel="quiet")
+        presence.leave(ROOM, "b")
+        presence.leave("quiet", "a")
+        assert self.come(presence) == ["coming"]
+
+    def test_who_is_told_to_come_leaves_after_that(self, presence):
+        self.come(presence)
+        presence.part(*self.PLACE, member("7"))
+        assert left(presence) == []
+        presence.order.leave(self.PLACE, "coming")
+        assert left(presence) == [(ROOM, "7", "unsubscribe")]
+
+    def test_who_is_coming_back_has_not_left(self, presence):
+        join(presence, "one", "a", "7")
+        presence.disconnect("a", NOW)
+        self.come(presence)
+        presence.tick(NOW + GRACE)
+        assert presence.member(*self.PLACE) is not None
+        presence.order.leave(self.PLACE, "coming")
+        presence.tick(NOW + GRACE)
+        assert left(presence) == [(ROOM, "7", "unsubscribe")]
+
+
 class TestRestart:
+    def test_who_left_untold_is_told_to_have_left(self, presence):
+        for tab, id, user in (("one", "a", "7"), ("two", "b", "8"), ("three", "c", "9")):
+            join(presence, tab, id, user)
+            presence.leave(ROOM, id)
+        first, _ = presence.next_job()
+        presence.told(first)
+        presence.next_job()
+        presence.stop()
+        assert presence.next_job() is None, "it would be told twice"
+        dump = json.loads(json.dumps(presence.dump_untold()))
+        assert "secret" not in str(dump)
+        after = Presence(tells=lambda channel: True, listens=lambda: True)
+        after.load_untold(dump)
+        assert left(after) == [(ROOM, "8", "unsubscribe"), (ROOM, "9", "unsubscribe")]
+        assert after.dump_untold() == []
+
     def test_who_was_there_is_expected_back(self, presence):
         join(presence, "one", "a", "7")
         join(presence, "two", "b", "8")
@@ -154,3 +218,5 @@ class TestRestart:
     def test_what_is_no_dump(self, presence, value):
         with pytest.raises(BadMessage):
             presence.load(value, NOW)
+        with pytest.raises(BadMessage):
+            presence.load_untold(value)
