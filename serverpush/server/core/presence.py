@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +69,8 @@ class Presence:
         # Those of them whose turn it is.
         self._leaving: deque[Farewell] = deque()
         self._changed: dict[str, None] = {}
+        # What ``present`` gave, until it is another.
+        self._present: dict[str, dict[str, Any]] = {}
 
     def matters(self, channel: str) -> bool:
         """Does anybody want to know who is subscribed to this channel?"""
@@ -87,7 +89,7 @@ class Presence:
         members = self._members.setdefault(channel, {})
         known = members.setdefault(key, member)
         if known is member:
-            self._changed[channel] = None
+            self._note_changed(channel)
         known.ids.add(id)
         known.page, known.visitor = member.page, member.visitor
         self._lingering.pop((channel, key), None)
@@ -127,17 +129,13 @@ class Presence:
         """Who is subscribed: users, each once, and how many pages of nobody.
 
         ``{"users": [{"id", "name"}], "visitors": 2, "total": 3}``, ``total`` being all users
-        and visitors where there are too many users to name.
+        and visitors where there are too many users to name. Not to be modified.
         """
-        members = self._members.get(channel, {}).values()
-        users = {each.user: each.name for each in members if each.user}
-        visitors = sum(not each.user for each in members)
-        named = sorted(users.items(), key=lambda one: (one[1].casefold(), one[0]))[:MAX_NAMED]
-        return {
-            "users": [{"id": user, "name": name} for user, name in named],
-            "visitors": visitors,
-            "total": len(users) + visitors,
-        }
+        if channel not in self._members:
+            return _summary(())
+        if channel not in self._present:
+            self._present[channel] = _summary(self._members[channel].values())
+        return self._present[channel]
 
     def next_job(self) -> tuple[Farewell, SubscribeJob] | None:
         """The next leaving that the project has to hear of."""
@@ -164,6 +162,10 @@ class Presence:
         """Tell of no more that leave: they are left for the next start."""
         self._leaving.clear()
 
+    def _note_changed(self, channel: str) -> None:
+        self._changed[channel] = None
+        self._present.pop(channel, None)
+
     def _without(self, channel: str, key: Key, id: str) -> bool:
         """Is nobody left of a page after this connection?"""
         member = self._members.get(channel, {}).get(key)
@@ -180,7 +182,7 @@ class Presence:
         if member is None:
             return
         self._lingering.pop((channel, key), None)
-        self._changed[channel] = None
+        self._note_changed(channel)
         self.part(channel, key, member)
 
     # For the next start of the server
@@ -202,11 +204,23 @@ class Presence:
         for channel, key, member in _read(value):
             self._members.setdefault(channel, {})[key] = member
             self._lingering[channel, key] = now + GRACE
+            self._present.pop(channel, None)
 
     def load_untold(self, value: Any) -> None:
         """Tell of those whose leaving was not told; raises ``BadMessage`` for what is no dump."""
         for channel, key, member in _read(value):
             self.part(channel, key, member)
+
+
+def _summary(members: Collection[Member]) -> dict[str, Any]:
+    users = {each.user: each.name for each in members if each.user}
+    visitors = sum(not each.user for each in members)
+    named = sorted(users.items(), key=lambda one: (one[1].casefold(), one[0]))[:MAX_NAMED]
+    return {
+        "users": [{"id": user, "name": name} for user, name in named],
+        "visitors": visitors,
+        "total": len(users) + visitors,
+    }
 
 
 def _row(channel: str, key: Key, member: Member) -> list[Any]:

@@ -131,6 +131,38 @@ def test_where_nobody_listens_no_job_is_made():
     assert presence.next_job() is None
 
 
+class TestWhoIsPresentIsWorkedOutOnce:
+    def test_until_it_is_another(self, presence):
+        join(presence, "one", "a", "7")
+        before = presence.present(ROOM)
+        presence.disconnect("a", NOW)
+        join(presence, "one", "b", "7")
+        join(presence, "two", "c", "8", channel="another")
+        assert presence.present(ROOM) is before
+
+    def test_not_where_nobody_is(self, presence):
+        assert presence.present("another") is not presence.present("another")
+
+    def test_it_is_right_after_each_change(self, presence):
+        def total():
+            return presence.present(ROOM)["total"]
+
+        join(presence, "one", "a", "7")
+        assert total() == 1
+        join(presence, "two", "b", "8")
+        assert total() == 2
+        presence.leave(ROOM, "b")
+        assert total() == 1
+        dump = presence.dump()
+        presence.disconnect("a", NOW)
+        presence.tick(NOW + GRACE)
+        assert total() == 0
+        join(presence, "three", "c")
+        assert total() == 1
+        presence.load(dump, NOW)
+        assert total() == 2
+
+
 def test_so_many_are_named(presence):
     for number in range(300):
         join(presence, f"tab {number}", str(number), str(number))
