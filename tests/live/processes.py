@@ -127,13 +127,16 @@ class Live:
     def notifier_url(self) -> str:
         return f"http://127.0.0.1:{self.notifier_port}"
 
-    def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a management command to its end."""
+    def manage(
+        self, *arguments: str, check: bool = True, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a management command to its end; ``stdin`` is what it can read."""
         done = subprocess.run(
             [*MANAGE, *arguments],
             env=self.environ,
             cwd=ROOT,
             check=False,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=DEADLINE,

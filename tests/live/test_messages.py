@@ -286,6 +286,18 @@ class TestCommand:
         assert done.stdout == "sent\n"
         assert page.event("message")[0] == "Hi"
 
+    def test_it_sends_what_comes_by_standard_input(self, live, visitor, connect):
+        page = open_public(visitor(), connect)
+        message = {"to": "all", "event": "weather", "data": {"msg": "Grüße, ☀"}}
+        text = json.dumps(message, ensure_ascii=False, indent=2) + "\n"
+        assert live.manage("serverpush_publish", stdin=text).stdout == "sent\n"
+        assert page.event("weather")[0] == {"msg": "Grüße, ☀"}
+
+    def test_nothing_by_standard_input_is_no_message(self, live):
+        done = live.manage("serverpush_publish", check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith("CommandError: the message is not JSON")
+
     @pytest.mark.parametrize(
         ("message", "named"),
         [
