@@ -155,6 +155,9 @@ def test_who_comes_again_is_told_after_it_was_told_to_have_left(visitor, open_pa
     gate.open()
     assert answer.get(timeout=20)["ok"]
     assert notes(4) == ["plain-11 + ada", "plain-12 + bob", "plain-11 - ada", "plain-11 + ada"]
+    for each in (page, other):
+        each.unsubscribe()
+    notes(2)
 
 
 def test_a_page_that_is_back_before_its_first_answer_came_once(visitor, open_page, notes, live):
@@ -216,6 +219,24 @@ def test_a_receiver_that_raises_refuses_and_the_others_are_served(visitor, open_
     assert "stuck" not in answer["error"], "that is for the log"
     page.live.push.wait_for("raised RuntimeError: the door is stuck")
     assert open_page(visitor("ada"), "plain-5").subscribe()["ok"]
+
+
+@pytest.mark.parametrize(
+    ("fate", "line"),
+    [
+        ("raises", "tests.live.views_rooms:note_leaving raised RuntimeError: the door is locked"),
+        ("dies", "its renderer died, 2 times"),
+    ],
+)
+def test_who_can_not_be_told_to_have_left_may_come_again(visitor, open_page, live, fate, line):
+    page = open_page(visitor("ada"), "plain-16")
+    file = live.folder / f"plain-16 {fate}"
+    file.touch()
+    page.subscribe()
+    page.unsubscribe()
+    live.push.wait_for(f"leaving channel 'plain-16': {line}")
+    file.unlink()
+    assert page.subscribe()["ok"]
 
 
 class TestTokenizer:

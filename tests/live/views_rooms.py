@@ -13,9 +13,14 @@ from tests.live import views_messages
 from tests.project.models import Author
 
 
+def place_of(channel_id, name):
+    """The file by which a test says what becomes of a receiver."""
+    return Path(os.environ["LIVE_DATABASE"]).with_name(f"{channel_id} {name}")
+
+
 def pass_gate(channel_id, sign):
     """Wait where a test holds a gate (a named pipe) of this name."""
-    gate = Path(os.environ["LIVE_DATABASE"]).with_name(f"{channel_id} {sign}")
+    gate = place_of(channel_id, sign)
     if gate.exists():
         gate.read_bytes()
 
@@ -30,6 +35,10 @@ def note_coming(sender, request, channel_id, **kwargs):
 
 @receiver(channel_unsubscribe)
 def note_leaving(sender, request, channel_id, **kwargs):
+    if place_of(channel_id, "raises").exists():
+        raise RuntimeError("the door is locked")
+    if place_of(channel_id, "dies").exists():
+        os._exit(1)
     pass_gate(channel_id, "-")
     Author.objects.create(name=f"{channel_id} - {request.user.username or 'nobody'}")
 
