@@ -98,6 +98,8 @@ class Access:
         self._wanted: set[Visit] = set()
         # What the permissions of a visit's user were when it was last looked at.
         self._stamps: OrderedDict[tuple[str, str], str] = OrderedDict()
+        # Visits that have been looked at, and there since: the sweep looks at them again.
+        self._fresh: set[tuple[str, str]] = set()
         self._began = now
         self._later: dict[Visit, None] = {}
         self._due: OrderedDict[Visit, None] = OrderedDict()
@@ -129,10 +131,15 @@ class Access:
     def doubts(self, visit: Visit, rendered: float) -> bool:
         """May the access have ended to what was ``rendered`` then (seconds since the epoch)?
 
-        Nobody has looked since its user was changed, and the page is older than that.
+        Nobody has looked since its user was changed, and the page is older than that; or
+        it was rendered before the last sweep, which did not find this visit here.
         """
+        if not visit.is_bound:
+            return False
+        if visit.name not in self._fresh and rendered < self._sweep_at - SWEEP_SECONDS:
+            return True
         doubt = self._doubts.get(visit.user)
-        if not visit.is_bound or doubt is None or rendered > doubt.at:
+        if doubt is None or rendered > doubt.at:
             return False
         return self._settled.get(visit.name, 0) < doubt.number
 
@@ -149,7 +156,7 @@ class Access:
             self._sessions.setdefault(visit.session, set()).add(id)
         if visit.user:
             self._users.setdefault(visit.user, set()).add(id)
-        if visit.is_bound and visit.name not in self._stamps and visit not in self._sizes:
+        if visit.is_bound and visit.name not in self._fresh and visit not in self._sizes:
             self._later[visit] = None
 
     def visit(self, id: str) -> Visit | None:
@@ -220,6 +227,7 @@ class Access:
             self._forget(now)
             there = dict.fromkeys(each for each in self._visits.values() if each.is_bound)
             self._sizes = {each: size for each, size in self._sizes.items() if each in there}
+            self._fresh.intersection_update(each.name for each in there)
             self._look_at(there)
 
     def next_job(self) -> tuple[Look, AccessJob] | None:
@@ -254,6 +262,7 @@ class Access:
             if stamp is not None:
                 _remember(self._stamps, visit.name, stamp)
                 _remember(self._settled, visit.name, look.doubts)
+                self._fresh.add(visit.name)
         return [*_unknown(result), *_ends(over), *_ends(changed - over, "access")]
 
     def failed(self, look: Look, reason: str, now: float) -> list[Action]:
@@ -273,6 +282,7 @@ class Access:
     def _over(self, visit: Visit, now: float) -> set[str]:
         """The connections of a visit that is no more."""
         self._stamps.pop(visit.name, None)
+        self._fresh.discard(visit.name)
         if visit.session:
             _remember(self._ended_sessions, visit.session, now)
             return self._sessions.get(visit.session, set())
@@ -345,6 +355,8 @@ class Access:
             "recognized": self._bearers,
             "doubts": {user: doubt.at for user, doubt in self._doubts.items()},
             "stamps": [[*name, stamp] for name, stamp in self._stamps.items()],
+            "fresh": sorted(self._fresh),
+            "sweep_at": self._sweep_at,
         }
 
     def load(self, value: Any) -> None:
@@ -358,6 +370,9 @@ class Access:
             bearers = {str(user): str(key) for user, key in value.get("recognized", {}).items()}
             doubts = [(str(user), float(at)) for user, at in value["doubts"].items()]
             stamps = {(str(one), str(other)): str(it) for one, other, it in value["stamps"]}
+            # Nor did it tell who had been looked at.
+            fresh = {(str(one), str(other)) for one, other in value.get("fresh", ())}
+            sweep_at = float(value.get("sweep_at", 0))
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise BadMessage(f"it can't be read ({type(error).__name__})") from error
         self._began = began
@@ -366,6 +381,10 @@ class Access:
         self._ended_bearers.update(ended)
         self._bearers.update(bearers)
         self._stamps.update(stamps)
+        if sweep_at > self._sweep_at - 2 * SWEEP_SECONDS:
+            # They were there at most a sweep's time ago, and are to be looked at by the next.
+            self._fresh = fresh
+            self._sweep_at = min(sweep_at, self._sweep_at)
         for user, at in doubts:
             self._doubt(user, at)
 

@@ -78,13 +78,14 @@ class Messaging:
         if bearer and not user:
             return self._connect_bearer(id, since, bearer)
         topics = [EVERYBODY]
-        known = "" if user or not session else self._people.user_of(session) or ""
+        found = self._people.come(id, session) if session and not user else ""
+        known = found or ""
         if known and not self._bind(id, known):
             return [End((id,))]
         if user or known:
             topics.append(user_topic(user or known))
             self._add(id, topics[-1])
-        elif session and self._people.user_of(session) is None:
+        elif found is None:
             stranger = self._people.add(id, key, session)
             last = self._log.topics.last_to_users
             if last is not None and since < last:

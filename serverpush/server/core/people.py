@@ -16,6 +16,8 @@ from serverpush.server.core.strangers import Stranger
 MAX_SESSIONS = 500
 # Sessions whose users are remembered.
 MAX_REMEMBERED = 100_000
+# So often those are forgotten that are not here: nobody sweeps them.
+FORGET_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,18 @@ class People:
         # "": nobody is logged in.
         self._users: OrderedDict[str, str] = OrderedDict()
         self._sessions: dict[str, _Session] = {}
-        # By connection, its session.
+        # By connection, its session; and the same for those whose user is not known.
+        self._here: dict[str, str] = {}
+        self._forget_at = 0.0
         self._strange: dict[str, str] = {}
         self._questions: Questions[str] = Questions(MAX_SESSIONS)
 
-    def user_of(self, session: str) -> str | None:
-        """The key of a session's user as text, "" for nobody; None where that is not known."""
+    def come(self, id: str, session: str) -> str | None:
+        """Note a connection; whose is its session?
+
+        Returns the key of its user as text, "" for nobody; None where that is not known.
+        """
+        self._here[id] = session
         return self._users.get(session)
 
     def forget(self, sessions: Iterable[str], users: Iterable[str]) -> None:
@@ -63,7 +71,8 @@ class People:
         return stranger
 
     def discard(self, id: str) -> None:
-        """Forget a connection, if it is a stranger's."""
+        """Forget a connection."""
+        self._here.pop(id, None)
         session = self._strange.pop(id, "")
         known = self._sessions.get(session)
         if known is not None:
@@ -79,8 +88,16 @@ class People:
         self._questions.ask(self._strange[stranger.id])
 
     def tick(self, now: float) -> None:
-        """Let those be asked for again of whom nothing could be found out."""
+        """Let those be asked for again of whom nothing could be found out.
+
+        Forget sessions that are no longer here, which may end without a word; ``now`` in
+        seconds since the epoch.
+        """
         self._questions.tick(now)
+        if now >= self._forget_at:
+            self._forget_at = now + FORGET_SECONDS
+            here = set(self._here.values())
+            self._users = OrderedDict(each for each in self._users.items() if each[0] in here)
 
     def next_job(self) -> tuple[Asked, IdentifyJob] | None:
         """The sessions that a renderer has to look at next, and the job that does."""

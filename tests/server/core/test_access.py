@@ -146,6 +146,8 @@ class TestDoubts:
         assert doubted.refuses(self.BOB, RENDERED)
 
     def test_nobody_else_is_in_doubt(self, doubted):
+        doubted.tick(NOW)
+        look(doubted)
         assert not doubted.doubts(self.BOB, NOW + 1), "rendered after it"
         assert not doubted.doubts(GRACE, RENDERED)
         public = Visit(self.BOB.key, self.BOB.session, is_bound=False)
@@ -167,9 +169,47 @@ class TestDoubts:
     def test_it_is_remembered_as_long_as_a_token_lasts(self, doubted):
         after = Access(max_age=100, now=NOW)
         after.load(doubted.dump())
-        assert after.doubts(self.BOB, RENDERED)
-        after.tick(NOW + 101)
-        assert not after.doubts(self.BOB, RENDERED)
+        assert after.doubts(self.BOB, NOW)
+        after.end(Ending(), NOW + 101)
+        assert not after.doubts(self.BOB, NOW)
+
+
+class TestAway:
+    """A session may expire, and nobody tell, while none of its pages is here."""
+
+    @pytest.fixture
+    def swept(self, access):
+        access.tick(NOW)
+        look(access)
+        access.discard("g")
+        for number in range(1, 4):
+            access.tick(NOW + number * SWEEP_SECONDS)
+            look(access)
+        return access
+
+    def test_who_comes_with_an_older_page_is_looked_at_first(self, swept):
+        assert swept.doubts(GRACE, RENDERED)
+        assert not swept.doubts(ADA, RENDERED), "she has been here all the time"
+        swept.want(GRACE)
+        look(swept, _2=None)
+        assert swept.refuses(GRACE, RENDERED)
+
+    def test_one_that_was_rendered_just_now_is_looked_at_soon(self, swept):
+        now = NOW + 3 * SWEEP_SECONDS
+        assert not swept.doubts(GRACE, now)
+        swept.add("g", GRACE, now)
+        swept.tick(now + 1)
+        assert look(swept, now + 1, _2=None) == [End(("g",))]
+
+    def test_a_restart_lets_those_come_back_who_were_here(self, swept):
+        now = NOW + 3 * SWEEP_SECONDS
+        after = Access(max_age=100, now=now + 5)
+        after.load(swept.dump())
+        assert not after.doubts(ADA, RENDERED)
+        assert after.doubts(GRACE, RENDERED)
+        long_after = Access(max_age=1000, now=now + 2 * SWEEP_SECONDS)
+        long_after.load(swept.dump())
+        assert long_after.doubts(ADA, RENDERED)
 
 
 def test_nobodys_pages_are_not_a_users(access):

@@ -14,6 +14,7 @@ from serverpush.results import IdentifyResult
 from serverpush.server.core import messaging as module
 from serverpush.server.core.actions import End, Refresh, Report, Send
 from serverpush.server.core.messaging import Messaging
+from serverpush.server.core.people import FORGET_SECONDS
 from tests.server.core.world import World, where
 
 NEWS = "channel:news"
@@ -301,6 +302,22 @@ class TestStrangers:
         post.messaging.ended(ending)
         post.connect("again", key="k", session="s")
         post.send("more", "user:7")
+        post.identify(_k="")
+        assert "again" not in post.got
+
+    def test_who_was_away_may_have_no_session_any_more(self, post):
+        post.connect("a", key="k", session="s")
+        post.connect("here", key="l", session="t")
+        post.send("hi", "user:7")
+        post.identify(_k="7", _l="7")
+        post.messaging.tick(post.world.now)
+        post.leave("a")
+        post.messaging.tick(post.world.now + FORGET_SECONDS)
+        since = post.log.head
+        post.send("secret", "user:7")
+        post.connect("again", since=since, key="k", session="s")
+        post.connect("tab", since=since, key="l", session="t")
+        assert post.got == {"a": ["hi"], "here": ["hi", "secret"], "tab": ["secret"]}
         post.identify(_k="")
         assert "again" not in post.got
 
