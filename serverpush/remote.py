@@ -10,7 +10,6 @@ import os
 import queue
 import random
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,10 +19,9 @@ from typing import Any, Self
 import socketio
 
 from serverpush.exceptions import ConnectionRefused, PushServerAway
+from serverpush.replay import Replay, Subscription
 from serverpush.tls import shared_context
 
-# Ids of events that were applied: as many as the server keeps in its history by default.
-REMEMBERED = 10_000
 # Seconds for an answer, and between two attempts to connect, before they are randomised.
 ANSWER_SECONDS = 20.0
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
@@ -42,22 +40,6 @@ class Event:
     name: str
     data: Any
     meta: dict[str, Any]
-
-
-@dataclass(slots=True)
-class _Subscription:
-    """A channel's or route's token, where it begins, and where the server last took it."""
-
-    token: str
-    since: Any
-    position: str = ""
-
-    def begin(self, safe: str) -> None:
-        """Begin anew with a new connection, ``safe`` being the last position of the one before."""
-        # What was missed follows the answer, and may have been lost on the way.
-        if self.position and safe > self.position:
-            self.since = safe
-        self.position = ""
 
 
 class Client:
@@ -92,12 +74,10 @@ class Client:
         self._address = address
         self._auth = {name: value for name, value in given.items() if value is not None}
         self._auth["tab"] = f"{random.getrandbits(128):x}"
-        self._since = since
-        self._safe = ""
+        self._replay = Replay(since, is_recorded=page is not None)
         self._headers = headers or {}
-        self._subscriptions: list[_Subscription] = []
+        self._subscriptions: list[Subscription] = []
         self._events: queue.SimpleQueue[Event | Exception | None] = queue.SimpleQueue()
-        self._applied: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._closed = threading.Event()
@@ -146,7 +126,7 @@ class Client:
         Raises ``ConnectionRefused`` where it is refused, and ``PushServerAway`` where
         there is no connection within 20 seconds.
         """
-        subscription = _Subscription(token, since)
+        subscription = Subscription(token, since)
         self._start()
         answer = self._ask(subscription)
         self._subscriptions.append(subscription)
@@ -197,12 +177,12 @@ class Client:
         """Connect, and return when the connection is lost; was there one?"""
         self._refused = {}
         for each in self._subscriptions:
-            each.begin(self._safe)
+            each.begin(self._replay.safe)
+        since = self._replay.connect()
         connection = self._connection()
         with self._lock:
             self._socketio = connection
         try:
-            since = self._safe or self._since
             auth = self._auth if since is None else {**self._auth, "since": since}
             connection.connect(
                 self._address,
@@ -224,7 +204,7 @@ class Client:
             self._disconnect(connection)
 
     def _resubscribe(
-        self, connection: socketio.Client, subscription: _Subscription, wait: float = FIRST_WAIT
+        self, connection: socketio.Client, subscription: Subscription, wait: float = FIRST_WAIT
     ) -> None:
         if connection is not self._socketio or subscription not in self._subscriptions:
             return
@@ -242,7 +222,7 @@ class Client:
             # Whoever came or went meanwhile is not told again.
             self._events.put(Event("presence", answer["present"], {"channel": answer["channel"]}))
 
-    def _later(self, connection: socketio.Client, subscription: _Subscription, wait: float) -> None:
+    def _later(self, connection: socketio.Client, subscription: Subscription, wait: float) -> None:
         def again() -> None:
             # A connection that was lost meanwhile is made anew with all of them.
             with suppress(PushServerAway):
@@ -252,7 +232,7 @@ class Client:
         timer.daemon = True
         timer.start()
 
-    def _ask(self, subscription: _Subscription) -> dict[str, Any]:
+    def _ask(self, subscription: Subscription) -> dict[str, Any]:
         asked = {"channel": subscription.token}
         if subscription.since is not None:
             asked["since"] = subscription.since
@@ -267,9 +247,7 @@ class Client:
             raise PushServerAway(str(error) or type(error).__name__) from error
         if "error" in answer:
             raise ConnectionRefused(answer.get("code", ""), answer["error"])
-        subscription.position = answer["position"]
-        if subscription.since is None:
-            subscription.since = answer["position"]
+        subscription.taken(answer["position"])
         return answer
 
     def _connection(self) -> socketio.Client:
@@ -314,11 +292,10 @@ class Client:
     def _take(self, name: str, data: Any = None, meta: Any = None) -> None:
         meta = meta if isinstance(meta, dict) else {}
         if name == "serverpush:ready":
-            if data.get("live"):
-                self._advance(data["position"])
+            self._replay.ready(data["position"], live=data["live"])
             self._ready.set()
             return
-        if "id" in meta and not self._is_new(meta["id"]):
+        if "id" in meta and not self._replay.is_new(meta["id"]):
             return
         if name == "serverpush:refresh":
             self._go_on(data)
@@ -327,23 +304,11 @@ class Client:
             kept = {name: told for name, told in self._auth.items() if name in ("user", "tab")}
             self._auth = {"page": meta["page"], **kept}
         self._events.put(Event(name, data, meta))
-        self._advance(meta.get("safe", ""))
-
-    def _advance(self, safe: str) -> None:
-        self._safe = max(self._safe, safe)
+        self._replay.advance(meta.get("safe", ""))
 
     def _go_on(self, told: dict[str, Any]) -> None:
         """What was missed is gone, and has been told."""
         if "channel" not in told and "route" not in told:
-            self._safe = ""
-            self._since = None
+            self._replay.go_on()
         for each in self._subscriptions:
-            each.since = each.position or each.since
-
-    def _is_new(self, id: str) -> bool:
-        if id in self._applied:
-            return False
-        self._applied[id] = None
-        if len(self._applied) > REMEMBERED:
-            self._applied.popitem(last=False)
-        return True
+            each.go_on()

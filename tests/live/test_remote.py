@@ -14,6 +14,7 @@ from serverpush import Client
 from serverpush.exceptions import ConnectionRefused
 
 from .processes import Live
+from .relay import Relay
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,8 @@ def follow(live):
     """A client, and what it is told, in a thread of its own."""
     started = []
 
-    def follow(**options):
-        followed = Followed(Client(live.push_url, **options))
+    def follow(address=None, **options):
+        followed = Followed(Client(address or live.push_url, **options))
         started.append(followed)
         return followed
 
@@ -39,6 +40,12 @@ def follow(live):
         each.client.close()
         each.thread.join(20)
         assert not each.thread.is_alive()
+
+
+@pytest.fixture
+def relay(live):
+    with Relay(live.port) as relay:
+        yield relay
 
 
 class Followed:
@@ -74,6 +81,16 @@ def channel_token(live, channel):
         f"from serverpush.tokens import sign_topic; print(sign_topic('channel:{channel}', '', ''))"
     )
     return live.shell(code).strip()
+
+
+def user_token(live):
+    """ada's key, and a token for her."""
+    code = (
+        "from django.contrib.auth.models import User; from serverpush.tokens import tokenize;"
+        "ada = User.objects.get(username='ada'); print(ada.pk, tokenize(ada))"
+    )
+    pk, token = live.shell(code).split()
+    return int(pk), token
 
 
 def test_a_page_over_restarts_of_the_push_server(live, follow):
@@ -123,18 +140,37 @@ def test_one_that_has_ended_is_not_followed_again(live, follow):
     assert listener.next().data == "fence"
 
 
+@pytest.mark.parametrize("follows", ["user", "url", "channel"])
+def test_what_is_sent_after_a_refresh_is_not_lost(live, follow, relay, follows):
+    pk, token = user_token(live)
+    options = {"user": {"user": token}, "url": {"url": "/author/1/"}, "channel": {}}[follows]
+    device, witness = follow(relay.url, **options), follow(**options)
+    fence = channel_token(live, "fence")
+    for each in (device, witness):
+        each.client.subscribe(fence)
+    live.push.stop(signal.SIGKILL)
+    live.start_push()
+    for each in (device, witness):
+        assert each.next().data == {"reason": "history"}
+        assert each.next().data == {"reason": "history", "channel": "fence"}
+    relay.cut(503)
+    if follows == "user":
+        send(live, notify=["missed", [pk]])
+    else:
+        send(live, notify_all=["missed"])
+    assert witness.next().data == "missed"
+    relay.restore()
+    assert device.next().data == "missed"
+
+
 def test_a_users_token_until_the_end(live, follow):
-    code = (
-        "from django.contrib.auth.models import User; from serverpush.tokens import tokenize;"
-        "ada = User.objects.get(username='ada'); print(ada.pk, tokenize(ada))"
-    )
-    pk, token = live.shell(code).split()
+    pk, token = user_token(live)
     device = follow(user=token)
     device.client.subscribe(channel_token(live, "fence"))
-    send(live, notify=["Hi", [int(pk)], "greeting"])
+    send(live, notify=["Hi", [pk], "greeting"])
     event = device.next()
     assert (event.name, event.data) == ("greeting", "Hi")
-    send(live, disconnect=[int(pk)])
+    send(live, disconnect=[pk])
     assert device.next().name == "serverpush:logout"
     assert device.next() == "over"
 
