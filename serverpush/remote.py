@@ -6,27 +6,31 @@ neither Django's settings nor the site's code.
 
 from __future__ import annotations
 
-import os
+import logging
 import queue
 import random
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
 import socketio
 
 from serverpush.exceptions import ConnectionRefused, PushServerAway
+from serverpush.handshake import Handshake, reason_of, status_of
 from serverpush.replay import Replay, Subscription
-from serverpush.tls import shared_context
+
+logger = logging.getLogger("serverpush")
 
 # Seconds for an answer, and between two attempts to connect, before they are randomised.
 ANSWER_SECONDS = 20.0
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 # Refusals that another try may end.
 FOR_NOW = frozenset({"too_many_connections", "server_error"})
+FORBIDDEN = "HTTP 403: the Origin is not one of the site's, or a proxy does not let you in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class Client:
         page: instead of ``url``, the token of a page record.
         user: a user's token.
         since: replay what came after this position or ``generated_timestamp``.
-        headers: of the handshake: a ``Cookie``, and the ``Origin`` that goes with it.
+        headers: of the handshake: a ``Cookie``, and the ``Origin`` that goes with it, which
+            is the address if it is not given.
 
     A connection that is lost is made again, without an end, and what was missed comes
     then, each once and in order. A thread does that, from the first iteration or
@@ -71,17 +76,18 @@ class Client:
         headers: dict[str, str] | None = None,
     ) -> None:
         given = {"url": url, "query": query, "page": page, "user": user}
-        self._address = address
+        self._handshake = Handshake(address, headers or {})
         self._auth = {name: value for name, value in given.items() if value is not None}
         self._auth["tab"] = f"{random.getrandbits(128):x}"
         self._replay = Replay(since, is_recorded=page is not None)
-        self._headers = headers or {}
         self._subscriptions: list[Subscription] = []
         self._events: queue.SimpleQueue[Event | Exception | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._closed = threading.Event()
-        self._refused: dict[str, Any] = {}
+        self._refused: ConnectionRefused | None = None
+        # Why it could not connect, since it last did.
+        self._logged: set[str] = set()
         self._socketio: socketio.Client | None = None
         self._thread: threading.Thread | None = None
         # Why it has ended by itself.
@@ -159,23 +165,24 @@ class Client:
                 self._thread.start()
 
     def _run(self) -> None:
+        try:
+            self._stay()
+        except ConnectionRefused as error:
+            self._error = error
+            self._events.put(None)
+            # Who waits to subscribe is told, too.
+            self._ready.set()
+
+    def _stay(self) -> None:
         wait = FIRST_WAIT
         while not self._closed.is_set():
             if self._live():
                 wait = FIRST_WAIT
-            elif self._refused and self._refused.get("code") not in FOR_NOW:
-                code, message = self._refused.get("code", ""), self._refused.get("message", "")
-                self._error = ConnectionRefused(code, message)
-                self._events.put(None)
-                # Who waits to subscribe is told, too.
-                self._ready.set()
-                return
             self._closed.wait(wait * random.uniform(0.5, 1.5))
             wait = min(2 * wait, LONGEST_WAIT)
 
     def _live(self) -> bool:
         """Connect, and return when the connection is lost; was there one?"""
-        self._refused = {}
         for each in self._subscriptions:
             each.begin(self._replay.safe)
         since = self._replay.connect()
@@ -183,25 +190,54 @@ class Client:
         with self._lock:
             self._socketio = connection
         try:
-            auth = self._auth if since is None else {**self._auth, "since": since}
-            connection.connect(
-                self._address,
-                auth=auth,
-                headers=self._headers,
-                transports=["websocket"],
-                wait_timeout=ANSWER_SECONDS,
-            )
-            if self._closed.is_set() or not self._ready.wait(ANSWER_SECONDS):
+            if not self._open(connection, since):
                 return False
             for each in list(self._subscriptions):
                 self._resubscribe(connection, each)
             connection.wait()
             return True
-        except (socketio.exceptions.SocketIOError, PushServerAway):
+        except PushServerAway:
             return False
         finally:
             self._ready.clear()
             self._disconnect(connection)
+
+    def _open(self, connection: socketio.Client, since: Any) -> bool:
+        """Connect; is it ready? Raises ``ConnectionRefused`` where another try is of no use."""
+        self._refused = None
+        try:
+            connection.connect(
+                self._handshake.address,
+                auth=self._auth if since is None else {**self._auth, "since": since},
+                headers=dict(self._handshake.headers),
+                transports=["websocket"],
+                wait_timeout=ANSWER_SECONDS,
+            )
+        except socketio.exceptions.SocketIOError as error:
+            self._failed(error)
+            return False
+        if self._closed.is_set():
+            return False
+        if not self._ready.wait(ANSWER_SECONDS):
+            self._log(f"it does not say that it is ready within {ANSWER_SECONDS:.0f} s")
+            return False
+        self._logged.clear()
+        return True
+
+    def _failed(self, error: Exception) -> None:
+        """Note that there is no connection; raises ``ConnectionRefused`` where there won't be."""
+        refused = self._refused
+        if refused is None and status_of(error) == HTTPStatus.FORBIDDEN:
+            refused = ConnectionRefused("origin_refused", FORBIDDEN)
+        if refused is not None and refused.code not in FOR_NOW:
+            raise refused from None
+        self._log(str(refused or reason_of(error)))
+
+    def _log(self, reason: str) -> None:
+        """Once for each reason until there is a connection: it may be away for days."""
+        if reason not in self._logged and not self._closed.is_set():
+            self._logged.add(reason)
+            logger.warning("can't connect to %s, trying again: %s", self._handshake.address, reason)
 
     def _resubscribe(
         self, connection: socketio.Client, subscription: Subscription, wait: float = FIRST_WAIT
@@ -253,7 +289,9 @@ class Client:
     def _connection(self) -> socketio.Client:
         """A new one, which hands over packets in the order in which they come."""
         connection = socketio.Client(
-            reconnection=False, handle_sigint=False, websocket_extra_options=self._options()
+            reconnection=False,
+            handle_sigint=False,
+            websocket_extra_options=dict(self._handshake.options),
         )
         start = connection.eio.start_background_task
 
@@ -269,14 +307,6 @@ class Client:
         connection.on("connect_error", self._note_refusal)
         return connection
 
-    def _options(self) -> dict[str, Any]:
-        """websocket-client's options for this address."""
-        if not self._address.startswith(("https:", "wss:")):
-            return {}
-        # The library reads in one thread and writes in another. The variable is websocket-client's.
-        context = shared_context(os.environ.get("WEBSOCKET_CLIENT_CA_BUNDLE"))
-        return {"sslopt": {"context": context}}
-
     def _disconnect(self, connection: socketio.Client) -> None:
         connection.disconnect()
         # The library leaves it open where the server has closed it.
@@ -287,7 +317,8 @@ class Client:
 
     def _note_refusal(self, data: Any) -> None:
         found = data.get("data") if isinstance(data, dict) else None
-        self._refused = found if isinstance(found, dict) else {}
+        if isinstance(found, dict):
+            self._refused = ConnectionRefused(found.get("code", ""), found.get("message", ""))
 
     def _take(self, name: str, data: Any = None, meta: Any = None) -> None:
         meta = meta if isinstance(meta, dict) else {}

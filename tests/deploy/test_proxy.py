@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import threading
 from contextlib import ExitStack
 
 import pytest
@@ -12,6 +13,7 @@ import websocket
 
 import serverpush
 from tests.live.clients import Client, browse, refusal
+from tests.live.processes import wait_until
 
 from .proxies import Nginx
 
@@ -84,6 +86,18 @@ def test_a_client_that_is_no_browser_follows_a_page(proxy):
     with serverpush.Client(proxy.url, page=record["page"], since=record["since"]) as client:
         save(proxy, "device")
         assert next(event for event in client if event.data["name"] == "device").name == "author"
+
+
+def test_a_certificate_that_does_not_verify_is_told(proxy, monkeypatch, caplog):
+    monkeypatch.delenv("WEBSOCKET_CLIENT_CA_BUNDLE")
+    with serverpush.Client(proxy.url) as client:
+        following = threading.Thread(target=list, args=(client,))
+        following.start()
+        wait_until(lambda: caplog.records, "a line in the log")
+    following.join(20)
+    told = caplog.records[0].getMessage()
+    assert told.startswith(f"can't connect to {proxy.url}, trying again: ")
+    assert "certificate verify failed" in told
 
 
 def test_polling_is_upgraded_to_websocket(proxy, connect):

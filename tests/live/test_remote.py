@@ -13,7 +13,7 @@ import requests
 from serverpush import Client
 from serverpush.exceptions import ConnectionRefused
 
-from .processes import Live
+from .processes import Live, wait_until
 from .relay import Relay
 
 
@@ -181,6 +181,59 @@ def test_what_is_refused_is_raised(live, follow):
     listener = follow(url="/author/1/")
     with pytest.raises(ConnectionRefused, match="bad_token"):
         listener.client.subscribe("news")
+
+
+def cookie_of_ada(live):
+    session = requests.Session()
+    session.get(f"{live.url}/log-in/ada/", allow_redirects=False, timeout=20).raise_for_status()
+    return "; ".join(f"{each.name}={each.value}" for each in session.cookies)
+
+
+@pytest.mark.parametrize("name", ["Origin", "origin", None])
+def test_a_session_s_cookie_and_its_origin(live, follow, name):
+    headers = {"Cookie": cookie_of_ada(live)}
+    if name is not None:
+        headers[name] = "http://localhost:8000"
+    page = follow(url="/hello/", headers=headers)
+    page.client.subscribe(channel_token(live, "fence"))
+    pk, _ = user_token(live)
+    send(live, notify=["Hi", [pk], "greeting"])
+    assert page.next().data == "Hi"
+
+
+def test_without_a_cookie_the_address_need_not_be_the_site_s(live, follow):
+    with Relay(live.port, "127.0.0.2") as relay:
+        device = follow(relay.url, user=user_token(live)[1])
+        device.client.subscribe(channel_token(live, "fence"))
+        device.client.close()
+
+
+def test_a_wrong_origin_is_refused_for_good(live, follow):
+    page = follow(url="/author/1/", headers={"Origin": "https://evil.example"})
+    assert page.next().code == "origin_refused"
+    with pytest.raises(ConnectionRefused, match="origin_refused: HTTP 403"):
+        page.client.subscribe("token")
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "reason"),
+    [
+        (503, "", "HTTP 503"),
+        (404, "Set-Cookie: a=secret\r\n", "HTTP 404"),
+        (301, "Location: https://127.0.0.1/\r\n", "Redirect limit exhausted"),
+    ],
+)
+def test_other_answers_are_told_once_and_tried_again(
+    live, follow, relay, caplog, status, more, reason
+):
+    relay.cut(status, more)
+    page = follow(relay.url, user=user_token(live)[1], headers={"Cookie": "a=secret"})
+    wait_until(lambda: len(relay.requests) == 2, "a second try")
+    relay.restore()
+    page.client.subscribe(channel_token(live, "fence"))
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("serverpush", "WARNING")
+    assert record.getMessage() == f"can't connect to {relay.url}, trying again: {reason}"
 
 
 def test_who_was_refused_is_told_so_again(live):
