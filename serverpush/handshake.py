@@ -6,12 +6,18 @@ In the terms of websocket-client, which python-socketio's client is made on.
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import websocket
 
 from serverpush.tls import shared_context
+
+SCHEMES = ("http", "https", "ws", "wss")
+BUNDLE = "WEBSOCKET_CLIENT_CA_BUNDLE"
 
 
 class Handshake:
@@ -20,18 +26,20 @@ class Handshake:
     Arguments:
         address: of the push server, or of a proxy before it.
         headers: what to send beside the library's own.
+
+    Raises ``ValueError`` for what is no address, and for a file of authorities that can't
+    be read.
     """
 
     def __init__(self, address: str, headers: Mapping[str, str]) -> None:
+        scheme = _checked_scheme(address)
         self.address = address
         # websocket-client sends an origin of its own beside one that is among the headers.
         self.headers = {name: headers[name] for name in headers if name.lower() != "origin"}
         # A redirect could take the cookie anywhere.
         self.options: dict[str, Any] = {**_origin(headers), "redirect_limit": 0}
-        if address.startswith(("https:", "wss:")):
-            # The library reads in one thread and writes in another.
-            context = shared_context(os.environ.get("WEBSOCKET_CLIENT_CA_BUNDLE"))
-            self.options["sslopt"] = {"context": context}
+        if scheme in ("https", "wss"):
+            self.options["sslopt"] = {"context": _context()}
 
 
 def status_of(error: BaseException) -> int | None:
@@ -54,6 +62,20 @@ def _root(error: BaseException) -> BaseException:
     return error
 
 
+def _checked_scheme(address: str) -> str:
+    with suppress(ValueError):
+        parts = urlsplit(address)
+        # Its port is looked at only when it is asked for.
+        is_there = parts.scheme in SCHEMES and parts.hostname and parts.port != 0
+        rest = (parts.path.rstrip("/"), parts.query, parts.fragment)
+        if is_there and "@" not in parts.netloc and not any(rest):
+            return parts.scheme
+    raise ValueError(
+        f"{address!r} is not the address of a push server: that is a scheme, a host and, if need "
+        "be, a port, such as 'http://127.0.0.1:8013' or 'https://www.example.org'"
+    )
+
+
 def _origin(headers: Mapping[str, str]) -> dict[str, Any]:
     """websocket-client's options for the origin; by default it sends the address."""
     given = {name.lower(): value for name, value in headers.items()}
@@ -61,3 +83,13 @@ def _origin(headers: Mapping[str, str]) -> dict[str, Any]:
         return {"origin": given["origin"]}
     # Only a cookie has to come with one, and the address need not be one of the site's.
     return {} if "cookie" in given else {"suppress_origin": True}
+
+
+def _context() -> ssl.SSLContext:
+    """One for all connections, as a file that can't be read is the caller's to know."""
+    authorities = os.environ.get(BUNDLE)
+    try:
+        # The library reads in one thread and writes in another.
+        return shared_context(authorities)
+    except OSError as error:
+        raise ValueError(f"{BUNDLE} is {authorities!r}, which can't be read: {error}") from error

@@ -30,6 +30,8 @@ ANSWER_SECONDS = 20.0
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 # Refusals that another try may end.
 FOR_NOW = frozenset({"too_many_connections", "server_error"})
+# What the library calls for each packet.
+PACKETS = frozenset({"_handle_event_internal", "_handle_eio_message"})
 FORBIDDEN = "HTTP 403: the Origin is not one of the site's, or a proxy does not let you in"
 
 
@@ -58,6 +60,9 @@ class Client:
         since: replay what came after this position or ``generated_timestamp``.
         headers: of the handshake: a ``Cookie``, and the ``Origin`` that goes with it, which
             is the address if it is not given.
+
+    Raises ``ValueError`` for what is no address, and for a file of authorities
+    (``WEBSOCKET_CLIENT_CA_BUNDLE``) that can't be read.
 
     A connection that is lost is made again, without an end, and what was missed comes
     then, each once and in order. A thread does that, from the first iteration or
@@ -91,7 +96,9 @@ class Client:
         self._socketio: socketio.Client | None = None
         self._thread: threading.Thread | None = None
         # Why it has ended by itself.
-        self._error: ConnectionRefused | None = None
+        self._error: Exception | None = None
+        # What the library's own thread came upon.
+        self._broken: Exception | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -107,7 +114,8 @@ class Client:
     def __iter__(self) -> Iterator[Event]:
         """What comes, as it comes; ends with ``close``, and after ``serverpush:logout``.
 
-        Raises ``ConnectionRefused`` where the push server does not let it in.
+        Raises ``ConnectionRefused`` where the push server does not let it in, and whatever
+        else it can't go on after.
         """
         self._start()
         while (event := self._events.get()) is not None:
@@ -167,10 +175,12 @@ class Client:
     def _run(self) -> None:
         try:
             self._stay()
-        except ConnectionRefused as error:
+        except Exception as error:  # noqa: BLE001
+            # Whatever it is: who iterates or subscribes waits for this thread.
             self._error = error
+            # Nothing is subscribed to again.
+            self._socketio = None
             self._events.put(None)
-            # Who waits to subscribe is told, too.
             self._ready.set()
 
     def _stay(self) -> None:
@@ -178,6 +188,8 @@ class Client:
         while not self._closed.is_set():
             if self._live():
                 wait = FIRST_WAIT
+            if self._broken is not None:
+                raise self._broken
             self._closed.wait(wait * random.uniform(0.5, 1.5))
             wait = min(2 * wait, LONGEST_WAIT)
 
@@ -297,9 +309,14 @@ class Client:
 
         def start_or_call(target: Any, *arguments: Any, **options: Any) -> Any:
             # The library would start a thread for each, and lose their order.
-            if getattr(target, "__name__", "") in ("_handle_event_internal", "_handle_eio_message"):
+            if getattr(target, "__name__", "") not in PACKETS:
+                return start(target, *arguments, **options)
+            try:
                 return target(*arguments, **options)
-            return start(target, *arguments, **options)
+            except Exception as error:  # noqa: BLE001
+                # Its thread would end by it, and leave a connection that nobody reads.
+                self._broken = error
+                connection.eio.ws.shutdown()
 
         connection.start_background_task = start_or_call
         connection.eio.start_background_task = start_or_call

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import queue
+import re
 import signal
+import socketserver
 import threading
 
 import pytest
@@ -60,11 +64,33 @@ class Followed:
             for event in self.client:
                 self._events.put(event)
             self._events.put("over")
-        except ConnectionRefused as error:
+        except (ConnectionRefused, TypeError) as error:
             self._events.put(error)
 
     def next(self):
         return self._events.get(timeout=60)
+
+
+class Impostor(socketserver.BaseRequestHandler):
+    """Speaks Socket.IO, and says what no push server would."""
+
+    PACKETS = (
+        '0{"sid":"a","upgrades":[],"pingInterval":25000,"pingTimeout":20000}',
+        '40{"sid":"b"}',
+        '42["serverpush:ready",{"position":"1","live":true}]',
+        '42["serverpush:refresh",5]',
+    )
+
+    def handle(self):
+        key = re.search(r"Sec-WebSocket-Key: (\S+)", self.request.recv(65536).decode())[1]
+        digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()
+        lines = ["HTTP/1.1 101 -", "Upgrade: websocket", "Connection: Upgrade"]
+        lines += [f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}", "", ""]
+        self.request.sendall("\r\n".join(lines).encode())
+        for packet in self.PACKETS:
+            self.request.sendall(bytes([0x81, len(packet)]) + packet.encode())
+        while self.request.recv(65536):
+            pass
 
 
 def save(live, name):
@@ -243,6 +269,30 @@ def test_who_was_refused_is_told_so_again(live):
                 next(iter(client))
         with pytest.raises(ConnectionRefused, match="bad_token"):
             client.subscribe("token")
+
+
+def test_what_it_cannot_send_is_raised(follow):
+    page = follow(url="/", headers={"X-Number": 5})
+    assert isinstance(page.next(), TypeError)
+    with pytest.raises(TypeError):
+        page.client.subscribe("token")
+
+
+def test_what_it_cannot_take_is_raised(follow):
+    with socketserver.TCPServer(("127.0.0.1", 0), Impostor) as server:
+        answering = threading.Thread(target=server.handle_request)
+        answering.start()
+        page = follow("http://{}:{}".format(*server.server_address))
+        assert isinstance(page.next(), TypeError)
+        with pytest.raises(TypeError):
+            page.client.subscribe("token")
+        page.client.close()
+        answering.join(20)
+
+
+def test_an_address_is_checked_where_it_is_given():
+    with pytest.raises(ValueError, match="'localhost:8013' is not the address of a push server"):
+        Client("localhost:8013", url="/")
 
 
 def test_closing_ends_it(live):
