@@ -150,6 +150,7 @@ class PushServer:
                 # While it still can report what it has.
                 self._site.stop()
             # A body that is being applied is applied to its end.
+            self.intake.stop()
             self.notifier.stop(STOP_SECONDS)
             for server in servers:
                 server.stop()

@@ -55,6 +55,15 @@ class Intake:
         self._clock = clock
         self._wake = wake
         self._look_up = look_up
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Log what is being applied without a pause, and send it no more.
+
+        Clients get it from the next server, which knows the batch as applied: else half of
+        it would come twice.
+        """
+        self._is_stopping = True
 
     def accept(self, gap: str, changes: list[Change], messages: list[Message]) -> Position:
         """Apply the reason of a gap ("": none), changes and messages; where the log stands then."""
@@ -65,7 +74,8 @@ class Intake:
                 self._dispatch.changed(change, now)
             for message, now in self._in_turns(messages):
                 _, actions = self._messaging.published(message, now)
-                self._emitter.do(actions)
+                if not self._is_stopping:
+                    self._emitter.do(actions)
         except Exception:
             # It shows in /health until it succeeds again.
             self.is_fed = False
@@ -104,7 +114,7 @@ class Intake:
         now = self._clock()
         for entry in entries:
             yield entry, now
-            if self._clock() - now > TURN_SECONDS:
+            if self._clock() - now > TURN_SECONDS and not self._is_stopping:
                 self._wake()
                 loop.sleep()
                 now = self._clock()

@@ -116,7 +116,7 @@ class Dispatch:
             return False, [Refresh((id,), "history")]
         self._bring(connection, range(len(connection.watched)), changed, since, returns)
         if len(connection.floors) > self._most_owed():
-            self.disconnect(id)
+            self._give_up(connection)
             return False, [Refresh((id,), "history")]
         return not connection.floors, []
 
@@ -299,10 +299,15 @@ class Dispatch:
                 for place in places:
                     self._renderings.owe(Owed.at(connection, place, pk, step, before, after))
                 if len(connection.floors) > most:
-                    overdue.append(id)
-        for id in overdue:
-            self._overdue.append(id)
-            self.disconnect(id)
+                    overdue.append(connection)
+        for connection in overdue:
+            self._overdue.append(connection.id)
+            self._give_up(connection)
+
+    def _give_up(self, connection: Connection) -> None:
+        """Owe a connection no updates any more, as it has to load its page again."""
+        connection.overdue = True
+        self._unwatch(connection)
 
     def _most_owed(self) -> int:
         """How many updates one connection may have coming."""

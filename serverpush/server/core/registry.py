@@ -49,7 +49,8 @@ class Connection:
 
     ``watched`` and ``marks``, which tell its updates apart, stand beside
     ``page.dependencies``, place by place. ``floors`` holds the position before each
-    change that it has not been sent yet.
+    change that it has not been sent yet. One that is ``overdue`` had too much coming:
+    it has been told to refresh, and gets messages, but no updates any more.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Connection:
     marks: list[str] = field(default_factory=list)
     floors: Floors = field(default_factory=Floors)
     closed: bool = False
+    overdue: bool = False
     # Seconds by which the clocks of the site's machines may differ.
     margin: float = 0
     _own: Group | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from serverpush.jobs import RenderJob
@@ -97,7 +98,7 @@ class Renderings:
         while (key := self._queue.next()) is not None:
             rendering = self._renderings[key]
             present = bool(rendering.present)
-            owed = [each for each in rendering.waiting(present).values() if _is_open(each)]
+            owed = list(_due(rendering.waiting(present).values()))
             rendering.waiting(present).clear()
             if owed:
                 rendering.running = True
@@ -111,7 +112,7 @@ class Renderings:
         rendering = self._renderings[run.key]
         rendering.running = False
         self._tidy(run.key, rendering)
-        return [each for each in run.owed if _is_open(each)]
+        return list(_due(run.owed))
 
     def _tidy(self, key: RenderKey, rendering: _Rendering) -> None:
         if not rendering:
@@ -121,8 +122,13 @@ class Renderings:
             self._queue.add(key, rendering.flow)
 
 
-def _is_open(owed: Owed) -> bool:
-    return not owed.connection.closed
+def _due(owed: Iterable[Owed]) -> Iterator[Owed]:
+    """Those that somebody still waits for; the others are released."""
+    for each in owed:
+        if each.connection.closed or each.connection.overdue:
+            each.release()
+        else:
+            yield each
 
 
 def _job(run: Run) -> RenderJob:

@@ -735,6 +735,9 @@ class TestTooMuch:
         world.work()
         assert world.events("all") == []
         assert world.events("one") == [("added", 3, {"pk": 3})]
+        assert not world.dispatch.registry.get("all").floors
+        world.save(1)
+        assert world.dispatch.next_job() is None
 
     def test_what_one_instance_has_coming_is_one_thing_however_often_it_changes(self, world):
         world.connect("all", world.page(where()))

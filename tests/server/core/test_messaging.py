@@ -11,6 +11,7 @@ from serverpush.jobs import IdentifyJob
 from serverpush.messages import Message
 from serverpush.protocol import Ending, Gap, Page, Visitor
 from serverpush.results import IdentifyResult
+from serverpush.server.core import dispatch
 from serverpush.server.core import messaging as module
 from serverpush.server.core.actions import End, Refresh, Report, Send
 from serverpush.server.core.messaging import Messaging
@@ -113,6 +114,17 @@ def test_who_follows_a_channel(post):
     post.leave("b")
     post.send(3, NEWS)
     assert post.got == {"a": [1], "b": [1, 2]}
+
+
+def test_a_page_that_has_to_refresh_gets_messages_until_it_does(post, monkeypatch):
+    monkeypatch.setattr(dispatch, "LEAST_OWED", 2)
+    monkeypatch.setattr(dispatch, "MAX_OWED", 2)
+    post.connect("a", page=post.world.page(where()), user="7")
+    for pk in range(1, 5):
+        post.world.save(pk)
+    post.do(post.dispatch.tick())
+    post.send("hi", "user:7")
+    assert post.got == {"a": [("refresh", "history", {}), "hi"]}
 
 
 def test_nobody_is_kept_who_left(post):
