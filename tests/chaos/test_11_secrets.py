@@ -145,7 +145,7 @@ def site(tmp_path, size):
     live = Live(tmp_path, {"LIVE_URLS": "tests.chaos.views_secret"})
     crowd = None
     try:
-        live.manage("migrate", "--run-syncdb", "--verbosity", "0")
+        live.migrate()
         live.start_push()
         live.start_site()
         live.shell(CREATE.format(users=users))

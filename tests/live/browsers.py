@@ -20,7 +20,7 @@ def start_access_site(folder, **environ):
     """A live site with the pages of ``access_views``; ``LIVE_SWEEP`` in seconds."""
     live = Live(folder, {"DJANGO_SETTINGS_MODULE": "tests.live.access_settings", **environ})
     try:
-        live.manage("migrate", "--run-syncdb", "--verbosity", "0")
+        live.migrate()
         live.shell("from tests.project.models import Author; Author.objects.create(name='Selma')")
         live.start_push()
         live.start_site()

@@ -20,7 +20,7 @@ ENVIRON = {"LIVE_URLS": "tests.live.views_allrequests", "LIVE_DEBUG": "1"}
 @pytest.fixture(scope="module")
 def live(tmp_path_factory):
     with Live(tmp_path_factory.mktemp("live"), ENVIRON) as live:
-        live.manage("migrate", "--run-syncdb", "--verbosity", "0")
+        live.migrate()
         live.shell("from tests.project.models import Author; Author.objects.create(pk=1)")
         live.start_push("--allrequests")
         yield live

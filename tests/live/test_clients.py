@@ -54,7 +54,7 @@ def test_nodes_client_gets_the_same_events_by_token_and_by_url(live):
 def four_workers(tmp_path):
     live = Live(tmp_path)
     try:
-        live.manage("migrate", "--run-syncdb", "--verbosity", "0")
+        live.migrate()
         live.start_push()
         live.start_site(workers=4)
         yield live

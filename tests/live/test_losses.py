@@ -20,7 +20,7 @@ def test_a_process_is_killed_while_the_push_server_is_away(tmp_path):
         return clients[-1]
 
     try:
-        live.manage("migrate", "--run-syncdb", "--verbosity", "0")
+        live.migrate()
         live.shell(
             "from tests.project.models import Author; Author.objects.create(pk=1, name='Selma')"
         )

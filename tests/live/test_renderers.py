@@ -21,7 +21,7 @@ BROKEN = {"serverpush:refresh"}
 def live(tmp_path):
     live = Live(tmp_path, {"LIVE_RENDER_TIMEOUT": "1"})
     try:
-        live.manage("migrate", "--run-syncdb", "--verbosity", "0")
+        live.migrate()
         live.start_push()
         live.start_site()
         live.shell("from tests.project.models import Author; Author.objects.create(pk=1)")

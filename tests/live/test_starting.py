@@ -123,7 +123,7 @@ def children_of(pid):
 
 def test_changes_that_a_process_could_not_report_are_a_gap(alone):
     """It ended while the push server was away; the log that is continued does not cover that."""
-    alone.manage("migrate", "--run-syncdb", "--verbosity", "0")
+    alone.migrate()
     alone.start_push()
     alone.start_site()
     alone.shell("from tests.project.models import Author; Author.objects.create(pk=1)")

@@ -24,7 +24,7 @@ MOST_LOADS = 8
 def start(folder, **environ):
     live = Live(folder, {"LIVE_URLS": "tests.live.views_writes", **environ})
     try:
-        live.manage("migrate", "--run-syncdb", "--verbosity", "0")
+        live.migrate()
         # The second time the renderers know the notifier's port: a change could be reported.
         live.start_push().stop()
         live.start_push()

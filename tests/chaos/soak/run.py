@@ -82,7 +82,7 @@ class Soak:
 
     def run(self) -> Outcome:
         try:
-            self.live.manage("migrate", "--run-syncdb", "--verbosity", "0")
+            self.live.migrate()
             self.live.shell(SEED)
             self.live.start_push()
             self.live.start_site()
