@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.chaos import script, wire
-from tests.chaos.history import Applied, Asked, Entry, Loaded, Told, apply
+from tests.chaos.history import Applied, Asked, Entry, Known, Loaded, Told, apply
 from tests.chaos.kinds import Kind
+from tests.chaos.notes import Heard, Notes
 
 if TYPE_CHECKING:
     from tests.chaos.fleet import Fleet
 
 HOST = "127.0.0.1"
+NOTE = "note"
 REFUSED_TOKEN = ("token_expired", "session_mismatch", "bad_token")
 SHOWN = re.compile(r'<script id="shown" type="application/json">(.*?)</script>')
 
@@ -107,6 +109,8 @@ class Client:
         self.shown: dict[str, dict[int, int]] = {}
         self.link: Link | None = None
         self.connects = 0
+        self.last_note = 0
+        self._replay: script.Replay | None = None
         self._page: Page | None = None
         self._renewed = ""
         self._running = False
@@ -114,6 +118,9 @@ class Client:
         self._refreshing = False
         self._throttle = script.Throttle()
         self._refresh_backoff = script.Backoff(script.REFRESH_BACKOFF)
+
+    def has_heard_all(self, notes: Notes) -> bool:
+        return self._page is None or not notes.is_behind(self._page.loaded.at, self.last_note)
 
     @property
     def is_ready(self) -> bool:
@@ -124,7 +131,8 @@ class Client:
     def adopt(self, page: Page) -> None:
         self._page = page
         self._renewed = ""
-        self._replay = script.Replay(page.since)
+        earlier = self._replay
+        self._replay = earlier.renewed(page.since) if earlier else script.Replay(page.since)
         self.story.append(page.loaded)
         self.shown = {name: dict(those) for name, those in page.loaded.shown.items()}
         self._backoff = script.Backoff(script.BACKOFF)
@@ -133,9 +141,11 @@ class Client:
 
     def auth(self) -> dict[str, Any]:
         assert self._page is not None
+        assert self._replay is not None
         return {"page": self._renewed or self._page.token, "since": self._replay.since}
 
     def received(self, name: str, data: Any, meta: dict[str, Any]) -> None:
+        assert self._replay is not None
         if name == "serverpush:ready":
             assert self.link is not None
             self.link.ready_at = time.monotonic()
@@ -144,13 +154,17 @@ class Client:
                 self._replay.advance(data["position"])
         elif name == "serverpush:refresh":
             self._told(data["reason"], data.get("within", 0))
+        elif not self._replay.take(meta["id"], meta["safe"], is_message="model" not in meta):
+            if name != NOTE:
+                self.story.append(Known(name, meta["id"], meta["pk"]))
+        elif name == NOTE:
+            self.story.append(Heard(meta["id"], data["number"]))
+            self.last_note = data["number"]
         else:
             self._update(name, data, meta)
 
     def _update(self, name: str, data: Any, meta: dict[str, Any]) -> None:
         self._renewed = meta.get("page", self._renewed)
-        if not self._replay.take(meta["id"], meta["safe"]):
-            return
         event = _applied(name, data, meta, is_whole=name in self.kind.lists)
         self.story.append(event)
         apply(self.shown, event)

@@ -12,6 +12,7 @@ from tests.chaos import wire
 from tests.chaos.browser import HOST, Client, Link, Page, shown
 from tests.chaos.history import History, Loaded, Rows, expected
 from tests.chaos.kinds import Kind
+from tests.chaos.notes import Notes
 from tests.live.clients import page_record
 
 # Clients that connect at once where nothing is to be tested by it.
@@ -69,14 +70,16 @@ class Fleet:
         return self.ask(lambda clients: sum(each.is_ready for each in clients))
 
     def behind(self, rows: Rows) -> int:
-        """How many clients do not show these rows, or are not connected."""
+        """How many clients do not show these rows, miss a note, or are not connected."""
         wanted = {}
+        notes = Notes(list(self._history.sent))
 
         def is_behind(client: Client) -> bool:
             kind = client.kind
             if kind.path not in wanted:
                 wanted[kind.path] = expected(kind.watches, rows)
-            return not client.is_ready or client.shown != wanted[kind.path]
+            is_here = client.is_ready and client.has_heard_all(notes)
+            return not is_here or client.shown != wanted[kind.path]
 
         return self.ask(lambda clients: sum(map(is_behind, clients)))
 

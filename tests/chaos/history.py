@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tests.chaos.notes import Heard, Listener, Notes, Sent
+
 MAX_TOLD = 10
 # Seconds from a page's request to where its rendering can't have seen a commit any more.
 DOUBT = 1.0
@@ -83,14 +85,24 @@ class Asked:
     """A client asked the site for its page again, and goes on with the old one until it comes."""
 
 
-Entry = Loaded | Applied | Told | Asked
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A client let an event be, as it had applied one of this id."""
+
+    name: str
+    id: str
+    pk: int
+
+
+Entry = Loaded | Applied | Told | Asked | Known | Heard
 
 
 @dataclass
 class History:
-    """Every commit, and every client's story in its order."""
+    """Every commit, every note that was sent, and every client's story in its order."""
 
     commits: list[Commit] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
     stories: dict[str, list[Entry]] = field(default_factory=dict)
 
     def told(self) -> list[Told]:
@@ -108,7 +120,7 @@ class History:
 
     def check(self, final: Rows) -> None:
         """Assert that nothing is wrong; ``final`` is what the database holds at the end."""
-        for what in (untrue, lost, twice, backwards, strangers):
+        for what in (untrue, lost, twice, backwards, strangers, misheard):
             wrong = list(what(self, final))
             told = "\n".join(wrong[:MAX_TOLD])
             assert not wrong, f"{what.__name__}, {len(wrong)} times:\n{told}"
@@ -162,16 +174,18 @@ def lost(history: History, final: Rows) -> Iterator[str]:
 
 
 def twice(history: History, final: Rows) -> Iterator[str]:
-    """Events that one page applied more than once."""
+    """Events that one page applied more than once, and ids that named two of them."""
     for client, story in history.stories.items():
-        seen: set[str] = set()
+        seen: dict[str, tuple[str, int]] = {}
         for entry in story:
             if isinstance(entry, Loaded):
-                seen = set()
+                seen = {}
             elif isinstance(entry, Applied):
                 if entry.id in seen:
                     yield f"{client}: {entry}"
-                seen.add(entry.id)
+                seen[entry.id] = (entry.name, entry.pk)
+            elif isinstance(entry, Known) and seen[entry.id] != (entry.name, entry.pk):
+                yield f"{client}: {entry} had the id of {seen[entry.id]}"
 
 
 def backwards(history: History, final: Rows) -> Iterator[str]:
@@ -218,6 +232,21 @@ def strangers(history: History, final: Rows) -> Iterator[str]:
                 wrong = page.take(entry)
                 if wrong:
                     yield f"{client}: {wrong}: {entry}"
+
+
+def misheard(history: History, final: Rows) -> Iterator[str]:
+    """Notes that clients heard twice or out of order, or did not hear, or that were taken back."""
+    notes = Notes(history.sent)
+    for client, story in history.stories.items():
+        listener = Listener(notes)
+        for entry in story:
+            if isinstance(entry, Loaded):
+                listener.loaded(entry.at)
+            elif isinstance(entry, Told):
+                listener.told()
+            elif isinstance(entry, Heard):
+                yield from (f"{client}: {wrong}" for wrong in listener.hear(entry))
+        yield from (f"{client}: {wrong}" for wrong in listener.end())
 
 
 def _by_key(history: History) -> dict[int, list[Commit]]:

@@ -60,16 +60,23 @@ class Replay:
     def __init__(self, start: str) -> None:
         self._start = start
         self._safe: str | None = None
-        self._applied: dict[str, None] = {}
+        # By their ids; which of them are messages?
+        self._applied: dict[str, bool] = {}
 
     @property
     def since(self) -> str:
         return self._safe or self._start
 
-    def take(self, id: str, safe: str) -> bool:
+    def renewed(self, start: str) -> Replay:
+        """The one of the page as it is rendered anew: messages have been handed over."""
+        renewed = Replay(start)
+        renewed._applied = {id: True for id, is_message in self._applied.items() if is_message}
+        return renewed
+
+    def take(self, id: str, safe: str, *, is_message: bool = False) -> bool:
         """Note an event; is it new?"""
         fresh = id not in self._applied
-        self._applied[id] = None
+        self._applied[id] = is_message
         if len(self._applied) > REMEMBERED:
             del self._applied[next(iter(self._applied))]
         self.advance(safe)

@@ -18,6 +18,7 @@ import requests
 
 from tests.chaos.fleet import Fleet
 from tests.chaos.history import Commit, History, Row
+from tests.chaos.notes import Sent
 from tests.live.processes import ROOT, Live, wait_until
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.chaos.site.settings"}
@@ -82,6 +83,8 @@ class Writer:
                 pk, version, row, at, is_committed = value["commit"]
                 state = None if row is None else Row(*row)
                 self._history.commits.append(Commit(pk, version, state, at, is_committed))
+            elif "sent" in value:
+                self._history.sent.append(Sent(*value["sent"]))
             else:
                 self._answers.put(value)
         self._answers.put(None)

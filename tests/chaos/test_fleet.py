@@ -68,6 +68,16 @@ def test_the_first_wait_and_the_longest():
     assert backoff.next() == 1
 
 
+def test_a_page_that_is_rendered_anew_is_told_of_updates_again_and_of_messages_not():
+    replay = script.Replay("100.5")
+    replay.take("update", "safe1")
+    replay.take("message", "safe2", is_message=True)
+    renewed = replay.renewed("101.5")
+    assert renewed.since == "101.5"
+    assert renewed.take("update", "safe1")
+    assert not renewed.take("message", "safe2", is_message=True)
+
+
 def test_what_was_applied_is_not_applied_again():
     replay = script.Replay("100.5")
     assert replay.since == "100.5"

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.history import Applied, Asked, Commit, History, Loaded, Row, Told
+from tests.chaos.history import Applied, Asked, Commit, History, Known, Loaded, Row, Told
+from tests.chaos.notes import Heard, Sent
 
 CLIENT = "1 /group/a/"
 
@@ -110,6 +111,23 @@ def test_an_event_that_is_applied_twice(history, final):
     tell(history, event(2, 2, 12))
     with pytest.raises(AssertionError, match="twice, 1 times"):
         history.check(final)
+
+
+def test_an_event_that_is_let_be_for_another_of_its_id(history, final):
+    tell(history, Known("a", "id2", 2))
+    history.check(final)
+    tell(history, Known("a", "id2", 4))
+    with pytest.raises(AssertionError, match=r"twice, 1 times.*\n.*had the id of \('a', 2\)"):
+        history.check(final)
+
+
+def test_a_note_that_is_not_heard(history, final):
+    history.sent += [Sent(1, 7.0), Sent(2, 8.0)]
+    tell(history, Heard("note1", 1))
+    with pytest.raises(AssertionError, match=r"misheard, 1 times:\n.*not note 2"):
+        history.check(final)
+    tell(history, Heard("note2", 2))
+    history.check(final)
 
 
 def test_another_page_may_apply_it_again(history, final):

@@ -2,7 +2,8 @@
 
 Takes commands as lines of JSON, ``{"do": NAME, …}``, and answers each with
 ``{"done": …}``. Before that it prints ``{"commit": [pk, version, row, at,
-is_committed]}`` for each write, after its transaction has ended.
+is_committed]}`` for each write, after its transaction has ended, and ``{"sent":
+[number, at, is_committed]}`` for each note.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Writer:
         self.rows: dict[int, list[Any]] = {}
         self.gone: dict[int, list[Any]] = {}
         self._versions = itertools.count(1)
+        self._notes = itertools.count(1)
         self._random = random.Random(0)
 
     def run(self, lines: Iterable[str]) -> None:
@@ -73,8 +75,10 @@ class Writer:
                     self._take_back_by_hand,
                     self._delete,
                     self._create,
+                    self._send,
+                    self._send_in_vain,
                 ],
-                [58, 20, 8, 4, 2, 4, 4],
+                [58, 20, 8, 4, 2, 4, 4, 6, 2],
             )[0]()
             # The rate at which it writes is what was asked for: nothing is waited for.
             time.sleep(max(0, begin + made / rate - time.monotonic()))
@@ -223,6 +227,30 @@ class Writer:
         pk = self._any()
         return pk, [next(self._versions), *self.rows[self._any()][1:]]
 
+    # Notes
+
+    def _send(self) -> int:
+        """Tell everybody a number."""
+        number = next(self._notes)
+        self._notify(number)
+        self._told("sent", [number, time.time(), True])
+        return 0
+
+    def _send_in_vain(self) -> int:
+        number = next(self._notes)
+        try:
+            with transaction.atomic():
+                self._notify(number)
+                raise RolledBack
+        except RolledBack:
+            self._told("sent", [number, time.time(), False])
+        return 0
+
+    def _notify(self, number: int) -> None:
+        from serverpush.client import notify_all  # needs the apps to be ready
+
+        notify_all({"number": number}, event="note")
+
     # What was done
 
     def _any(self) -> int:
@@ -236,9 +264,10 @@ class Writer:
         self._tell(pk, row[0], row)
 
     def _tell(self, pk: int, version: int, row: Any, is_committed: bool = True) -> None:
-        told = [pk, version, row, time.time(), is_committed]
-        sys.stdout.write(f'{{"commit": {json.dumps(told)}}}\n')
-        sys.stdout.flush()
+        self._told("commit", [pk, version, row, time.time(), is_committed])
+
+    def _told(self, what: str, value: list[Any]) -> None:
+        print(json.dumps({what: value}), flush=True)
 
 
 if __name__ == "__main__":
