@@ -12,6 +12,7 @@ from serverpush.jobs import AccessJob
 from serverpush.protocol import Ending
 from serverpush.results import AccessResult
 from serverpush.server.core.actions import Action, End, Report
+from serverpush.server.core.ended import Ended, remember
 from serverpush.server.core.turns import Turns
 
 SWEEP_SECONDS = 30.0
@@ -19,9 +20,6 @@ SWEEP_SECONDS = 30.0
 FIRST_PAUSE = 1.0
 # Visits that one job asks about: as many keys as a query's parameters may hold everywhere.
 MAX_VISITS = 500
-# Ends and stamps that are remembered. An end that is forgotten leaves a token to
-# the checks at each rendering and of the sweep.
-MAX_REMEMBERED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +82,7 @@ class Access:
         self._rendered: dict[str, float] = {}
         self._sessions: dict[str, set[str]] = {}
         self._users: dict[str, set[str]] = {}
-        # When sessions and users were ended, in seconds since the epoch, oldest first.
-        self._ended_sessions: OrderedDict[str, float] = OrderedDict()
-        self._ended_users: OrderedDict[str, float] = OrderedDict()
-        self._ended_bearers: OrderedDict[str, float] = OrderedDict()
-        # By whose token each user was last recognized.
-        self._bearers: OrderedDict[str, str] = OrderedDict()
+        self._ended = Ended()
         # The last doubt about each user, oldest first, and by when visits were looked at.
         self._doubts: OrderedDict[str, Doubt] = OrderedDict()
         self._doubted = 0
@@ -116,13 +109,9 @@ class Access:
 
     def refuses(self, visit: Visit, rendered: float) -> bool:
         """Has the access ended to what was ``rendered`` then (seconds since the epoch)?"""
-        if not visit.is_bound:
-            return False
-        if visit.session in self._ended_sessions:
-            return True
-        if rendered <= self._ended_bearers.get(visit.bearer, -1.0):
-            return True
-        return rendered <= self._ended_users.get(visit.user, -1.0)
+        return visit.is_bound and self._ended.covers(
+            visit.session, visit.user, visit.bearer, rendered
+        )
 
     def remembers(self, rendered: float) -> bool:
         """Is every end known since something was ``rendered`` (seconds since the epoch)?"""
@@ -173,13 +162,13 @@ class Access:
             return False
         bound = replace(visit, user=visit.user or user, is_bound=True)
         if self.refuses(bound, rendered):
-            self._end_bearer(visit, self._ended_users.get(bound.user))
+            self._end_bearer(visit, self._ended.since(bound.user))
             return False
         if bound != visit:
             self.discard(id)
             self.add(id, bound, rendered)
         if bound.bearer and bound.user:
-            _remember(self._bearers, bound.user, bound.bearer)
+            self._ended.recognize(bound.user, bound.bearer)
             # Nobody has looked yet whether it still has access: its token does not say.
             self._later[bound] = None
         return True
@@ -199,7 +188,7 @@ class Access:
         ids: set[str] = set()
         changed: set[str] = set()
         for session in ending.sessions:
-            _remember(self._ended_sessions, session, now)
+            self._ended.end_session(session, now)
             ids |= self._sessions.get(session, set())
         for id in ids:
             self._stamps.pop(self._visits[id].name, None)
@@ -260,8 +249,8 @@ class Access:
             elif visit.user and self._stamps.get(visit.name, stamp) != stamp:
                 changed |= self._end_pages(visit.user, now)
             if stamp is not None:
-                _remember(self._stamps, visit.name, stamp)
-                _remember(self._settled, visit.name, look.doubts)
+                remember(self._stamps, visit.name, stamp)
+                remember(self._settled, visit.name, look.doubts)
                 self._fresh.add(visit.name)
         return [*_unknown(result), *_ends(over), *_ends(changed - over, "access")]
 
@@ -284,13 +273,13 @@ class Access:
         self._stamps.pop(visit.name, None)
         self._fresh.discard(visit.name)
         if visit.session:
-            _remember(self._ended_sessions, visit.session, now)
+            self._ended.end_session(visit.session, now)
             return self._sessions.get(visit.session, set())
         return self._end_user(visit.user, now)
 
     def _end_pages(self, user: str, at: float) -> set[str]:
         """End what was rendered for a user until then; returns its connections."""
-        _remember(self._ended_users, user, max(at, self._ended_users.get(user, 0)))
+        self._ended.end_user(user, at)
         return {id for id in self._users.get(user, ()) if self._rendered[id] <= at}
 
     def _end_user(self, user: str, at: float) -> set[str]:
@@ -298,18 +287,16 @@ class Access:
         ids = self._end_pages(user, at)
         for id in ids:
             self._end_bearer(self._visits[id], at)
-        if user in self._bearers:
-            # Wherever it is, it may come back.
-            _remember(self._ended_bearers, self._bearers.pop(user), at)
+        self._ended.end_bearer_of(user, at)
         return ids
 
     def _end_bearer(self, visit: Visit, at: float | None) -> None:
         if visit.bearer and at is not None:
-            _remember(self._ended_bearers, visit.bearer, at)
+            self._ended.end_bearer(visit.bearer, at)
 
     def _doubt(self, user: str, at: float) -> None:
         self._doubted += 1
-        _remember(self._doubts, user, Doubt(at, self._doubted))
+        remember(self._doubts, user, Doubt(at, self._doubted))
 
     def _ids(self, visit: Visit) -> set[str]:
         if visit.session:
@@ -337,9 +324,7 @@ class Access:
 
     def _forget(self, now: float) -> None:
         """Forget ends and doubts that are older than any token."""
-        for ended in (self._ended_sessions, self._ended_users, self._ended_bearers):
-            while ended and next(iter(ended.values())) < now - self._max_age:
-                ended.popitem(last=False)
+        self._ended.forget(now - self._max_age)
         while self._doubts and next(iter(self._doubts.values())).at < now - self._max_age:
             self._doubts.popitem(last=False)
 
@@ -349,10 +334,7 @@ class Access:
         """What is remembered, without any secret."""
         return {
             "began": self._began,
-            "sessions": self._ended_sessions,
-            "users": self._ended_users,
-            "bearers": self._ended_bearers,
-            "recognized": self._bearers,
+            **self._ended.dump(),
             "doubts": {user: doubt.at for user, doubt in self._doubts.items()},
             "stamps": [[*name, stamp] for name, stamp in self._stamps.items()],
             "fresh": sorted(self._fresh),
@@ -363,23 +345,15 @@ class Access:
         """Remember what was dumped; raises ``BadMessage`` where it is not whole."""
         try:
             began = float(value["began"])
-            sessions = {str(key): float(at) for key, at in value["sessions"].items()}
-            users = {str(key): float(at) for key, at in value["users"].items()}
-            # A version before this one had no tokens of the project's own.
-            ended = {str(key): float(at) for key, at in value.get("bearers", {}).items()}
-            bearers = {str(user): str(key) for user, key in value.get("recognized", {}).items()}
             doubts = [(str(user), float(at)) for user, at in value["doubts"].items()]
             stamps = {(str(one), str(other)): str(it) for one, other, it in value["stamps"]}
-            # Nor did it tell who had been looked at.
+            # A version before this one did not tell who had been looked at.
             fresh = {(str(one), str(other)) for one, other in value.get("fresh", ())}
             sweep_at = float(value.get("sweep_at", 0))
+            self._ended.load(value)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise BadMessage(f"it can't be read ({type(error).__name__})") from error
         self._began = began
-        self._ended_sessions.update(sessions)
-        self._ended_users.update(users)
-        self._ended_bearers.update(ended)
-        self._bearers.update(bearers)
         self._stamps.update(stamps)
         if sweep_at > self._sweep_at - 2 * SWEEP_SECONDS:
             # They were there at most a sweep's time ago, and are to be looked at by the next.
@@ -406,10 +380,3 @@ def _discard(index: dict[str, set[str]], key: str, id: str) -> None:
         ids.discard(id)
         if not ids:
             del index[key]
-
-
-def _remember(memory: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-    memory[key] = value
-    memory.move_to_end(key)
-    if len(memory) > MAX_REMEMBERED:
-        memory.popitem(last=False)

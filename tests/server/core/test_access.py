@@ -10,7 +10,7 @@ from serverpush.exceptions import BadMessage
 from serverpush.jobs import AccessJob
 from serverpush.protocol import Ending
 from serverpush.results import AccessResult
-from serverpush.server.core import access as module
+from serverpush.server.core import ended
 from serverpush.server.core.access import MAX_VISITS, SWEEP_SECONDS, Access, Visit
 from serverpush.server.core.actions import End, Report
 
@@ -237,7 +237,7 @@ def test_an_end_is_remembered_as_long_as_a_token_lasts(access):
 
 
 def test_memory_is_bounded(access, monkeypatch):
-    monkeypatch.setattr(module, "MAX_REMEMBERED", 2)
+    monkeypatch.setattr(ended, "MAX_REMEMBERED", 2)
     for session in ("one", "two", "three"):
         access.end(Ending(sessions=(session,)), NOW)
     found = [access.refuses(Visit("", each), NOW) for each in ("one", "two", "three")]
