@@ -36,6 +36,8 @@ RESERVED = frozenset(
         "logout",
     }
 )
+PRESENCE = "presence"
+"""The event by which a channel tells who is there."""
 # Characters of a channel's id, and of a route.
 MAX_CHANNEL = 200
 MAX_ROUTE = 2000
@@ -85,6 +87,8 @@ def checked_event(name: Any) -> str:
         )
     if name in RESERVED:
         raise BadMessage(f"the event {name!r} is the client's own: choose another name")
+    if name == PRESENCE:
+        raise BadMessage(f"the event {name!r} tells who is in a channel: choose another name")
     return name
 
 

@@ -174,6 +174,7 @@ class TestData:
         (lambda: push_route("/x/", 1, type=5), "5"),
         (lambda: notify_all(1, event="two words"), "two words"),
         (lambda: notify_all(1, event="connect"), "connect"),
+        (lambda: notify_all(1, event="presence"), "who is in a channel"),
     ],
 )
 def test_who_and_what_there_is_not_is_named(sent, call, named):

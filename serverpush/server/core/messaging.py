@@ -8,7 +8,7 @@ from typing import Any
 
 from serverpush.exceptions import BadMessage
 from serverpush.jobs import IdentifyJob, UsersJob
-from serverpush.messages import EVERYBODY, USERS, Message, Topic, place_of, user_topic
+from serverpush.messages import EVERYBODY, PRESENCE, USERS, Message, Topic, place_of, user_topic
 from serverpush.protocol import Ending, Position, dump
 from serverpush.results import IdentifyResult, UsersResult
 from serverpush.server.core.actions import Action, End, Refresh, Report, Send
@@ -181,7 +181,7 @@ class Messaging:
         name = f"{self._log.head}.presence{number}"
         sends = self._sends(
             self._followers.get(topic, ()),
-            (self._log.head, Message((topic,), "presence", dump(present))),
+            (self._log.head, Message((topic,), PRESENCE, dump(present))),
             (topic,),
             None,
         )
