@@ -156,7 +156,8 @@ class Client:
             self._told(data["reason"], data.get("within", 0))
         elif not self._replay.take(meta["id"], meta["safe"], is_message="model" not in meta):
             if name != NOTE:
-                self.story.append(Known(name, meta["id"], meta["pk"]))
+                pk = None if name in self.kind.lists else meta["pk"]
+                self.story.append(Known(name, meta["id"], pk))
         elif name == NOTE:
             self.story.append(Heard(meta["id"], data["number"]))
             self.last_note = data["number"]

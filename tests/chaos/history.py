@@ -87,11 +87,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A client let an event be, as it had applied one of this id."""
+    """A client let an event be, as it had applied one of this id.
+
+    ``pk`` is None for one that brings all that its update shows: of several changes in
+    it, either may be named.
+    """
 
     name: str
     id: str
-    pk: int
+    pk: int | None
 
 
 Entry = Loaded | Applied | Told | Asked | Known | Heard
@@ -176,14 +180,14 @@ def lost(history: History, final: Rows) -> Iterator[str]:
 def twice(history: History, final: Rows) -> Iterator[str]:
     """Events that one page applied more than once, and ids that named two of them."""
     for client, story in history.stories.items():
-        seen: dict[str, tuple[str, int]] = {}
+        seen: dict[str, tuple[str, int | None]] = {}
         for entry in story:
             if isinstance(entry, Loaded):
                 seen = {}
             elif isinstance(entry, Applied):
                 if entry.id in seen:
                     yield f"{client}: {entry}"
-                seen[entry.id] = (entry.name, entry.pk)
+                seen[entry.id] = (entry.name, None if entry.is_whole else entry.pk)
             elif isinstance(entry, Known) and seen[entry.id] != (entry.name, entry.pk):
                 yield f"{client}: {entry} had the id of {seen[entry.id]}"
 

@@ -96,9 +96,10 @@ class Writer:
             kinds[number % len(kinds)]()
 
     def touch(self, pks: list[int]) -> None:
-        """Save each of these once."""
+        """Save each of these once, and send a note."""
         for pk in pks:
             self._save(pk)
+        self._send()
 
     def flood(self, pk: int, count: int) -> None:
         """Save one instance ``count`` times, as fast as can be."""
