@@ -315,7 +315,7 @@ LIBRARIES = [
         "being made, on a busy machine",
         "a TLS socket of our own, which one thread at a time uses",
         messages.read_while_writing,
-        "test_tls.py::test_no_two_threads_are_within_openssl_at_a_time",
+        "remote/test_tls.py::test_no_two_threads_are_within_openssl_at_a_time",
     ),
     # Django
     _any(

@@ -12,7 +12,7 @@ from typing import Any
 import requests
 import socketio
 
-from serverpush.tls import shared_context
+from serverpush.remote.tls import shared_context
 
 # For the server's answer; the client's own default is a second.
 WAIT_SECONDS = 20

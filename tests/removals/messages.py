@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import engineio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from serverpush import tls
+from serverpush.remote import tls
 from serverpush.server import origins
 from serverpush.server.transport import (
     connection,

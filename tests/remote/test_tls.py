@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from serverpush import tls
+from serverpush.remote import tls
 from tests.deploy.proxies import HOST, Certificate
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import websocket
 
-from serverpush.tls import shared_context
+from serverpush.remote.tls import shared_context
 
 SCHEMES = ("http", "https", "ws", "wss")
 BUNDLE = "WEBSOCKET_CLIENT_CA_BUNDLE"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serverpush.handshake import Handshake
+from serverpush.remote.handshake import Handshake
 
 ADDRESS = "http://127.0.0.1:8013"
 

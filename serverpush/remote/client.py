@@ -1,8 +1,4 @@
-"""A client that is no browser: it follows a page, a user or channels, and comes back by itself.
-
-On python-socketio's own client, which the extra ``django-serverpush[client]`` brings. Needs
-neither Django's settings nor the site's code.
-"""
+"""The client: it follows a page, a user or channels, and comes back by itself."""
 
 from __future__ import annotations
 
@@ -20,8 +16,8 @@ from typing import Any, Self
 import socketio
 
 from serverpush.exceptions import ConnectionRefused, PushServerAway
-from serverpush.handshake import Handshake, reason_of, status_of
-from serverpush.replay import Replay, Subscription
+from serverpush.remote.handshake import Handshake, reason_of, status_of
+from serverpush.remote.replay import Replay, Subscription
 
 logger = logging.getLogger("serverpush")
 

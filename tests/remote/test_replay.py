@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serverpush.replay import REMEMBERED, Replay, Subscription
+from serverpush.remote.replay import REMEMBERED, Replay, Subscription
 
 
 def test_the_first_connection_asks_for_what_its_caller_said():
