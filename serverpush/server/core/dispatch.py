@@ -6,23 +6,20 @@ processes and the clock.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
 from serverpush.jobs import MatchJob, RenderJob
-from serverpush.protocol import Change, Dependency, Gap, Key, ModelInfo, Page, Position, Visitor
+from serverpush.protocol import Change, Gap, Key, ModelInfo, Page, Position, Visitor
 from serverpush.results import MatchResult, RenderResult
 from serverpush.server.core.actions import Action, Ready, Refresh, Report
+from serverpush.server.core.following import Following
 from serverpush.server.core.index import Index, Watched
 from serverpush.server.core.log import Log
-from serverpush.server.core.marks import marks
 from serverpush.server.core.matchings import Asked, Live, Matchings
 from serverpush.server.core.memberships import Memberships
 from serverpush.server.core.owed import Owed
 from serverpush.server.core.registry import Connection, Floors, Registry
 from serverpush.server.core.renderings import Renderings, Run
-from serverpush.server.core.replay import missed_changes, replay
 from serverpush.server.core.sends import sends
 from serverpush.server.core.steps import Step
 from serverpush.server.core.turns import Turns
@@ -68,6 +65,7 @@ class Dispatch:
         self._memberships = Memberships(
             log, self.index, self.registry, self._renderings, self._owe_all
         )
+        self._following = Following(log, self.index, self._matchings, self._renderings, self.at)
         # In turn, or a flood of changes to be matched would keep back all renderings.
         self._jobs: Turns[tuple[Ticket, MatchJob | RenderJob]] = Turns(
             self._matchings.next, lambda: self._renderings.next(self.log.head)
@@ -105,16 +103,16 @@ class Dispatch:
             # It is here for messages only.
             return True, []
         if not self.log.covers(since):
-            self._watch(connection, None)
+            self._following.watch(connection, None)
             return False, [Refresh((id,), "history")]
         if self.log.has_gap(since):
-            self._watch(connection, None)
+            self._following.watch(connection, None)
             return False, [Refresh((id,), "gap")]
-        changed = missed_changes(page, since, self.at(page.time), self.log, self.index)
-        self._watch(connection, changed)
+        changed = self._following.missed(page, since)
+        self._following.watch(connection, changed)
         if changed is None:
             return False, [Refresh((id,), "history")]
-        self._bring(connection, range(len(connection.watched)), changed, since, returns)
+        self._following.bring(connection, range(len(connection.watched)), changed, since, returns)
         if len(connection.floors) > self._most_owed():
             self._give_up(connection)
             return False, [Refresh((id,), "history")]
@@ -124,7 +122,7 @@ class Dispatch:
         """Forget a client; what is being rendered for it alone is dropped."""
         connection = self.registry.pop(id)
         if connection is not None:
-            self._unwatch(connection)
+            self._following.unwatch(connection)
 
     def tick(self) -> list[Action]:
         """Tell who has to refresh; and quiet pages, before the log forgets it, where they stand."""
@@ -153,45 +151,6 @@ class Dispatch:
         earlier than what was rendered at that time.
         """
         return timestamp - self._skew > now
-
-    def _watch(self, connection: Connection, changed: list[Any] | None) -> None:
-        """Watch a page's conditions; its keys count if it can be brought over what it missed."""
-        page = connection.page
-        rendered = self.at(page.time)
-        follow = (
-            changed is not None and self.log.covers(rendered) and not self.log.has_gap(rendered)
-        )
-        connection.watched = [
-            self.index.watch(
-                each.condition,
-                each.keys if follow else None,
-                self.log.head,
-                connection.id,
-                place,
-                page.recorded + connection.margin,
-            )
-            for place, each in enumerate(page.dependencies)
-        ]
-        connection.marks = marks(page.dependencies)
-
-    def _unwatch(self, connection: Connection) -> None:
-        for watched in connection.watched:
-            self.index.unwatch(watched, connection.id)
-        connection.watched = []
-
-    def _bring(
-        self,
-        connection: Connection,
-        places: Collection[int],
-        changed: list[Any],
-        since: Position,
-        returns: bool = False,
-    ) -> None:
-        for each in replay(connection, places, changed, since, self.index, returns=returns):
-            if isinstance(each, Owed):
-                self._renderings.owe(each)
-            else:
-                self._matchings.add_missed(each)
 
     # Changes
 
@@ -307,7 +266,7 @@ class Dispatch:
     def _give_up(self, connection: Connection) -> None:
         """Owe a connection no updates any more, as it has to load its page again."""
         connection.overdue = True
-        self._unwatch(connection)
+        self._following.unwatch(connection)
 
     def _most_owed(self) -> int:
         """How many updates one connection may have coming."""
@@ -331,7 +290,7 @@ class Dispatch:
             told = sorted({each.connection.id for each in owed})
             report = Report(result.error or f"{run.key[1]} {run.owed[0].pk} has no such key")
             return [report, *([Refresh(tuple(told), "error")] if told else [])]
-        pages, overdue = self._replace(owed, result.page, run)
+        pages, overdue = self._following.replace(owed, result.page, run)
         actions: list[Action] = list(sends(owed, result.payload, pages, self.unsettled()))
         return [*actions, Refresh(tuple(overdue), "history")] if overdue else actions
 
@@ -345,57 +304,3 @@ class Dispatch:
             else:
                 self._renderings.owe(each)
         return [Refresh(tuple(sorted(told)), "access")] if told else []
-
-    def _replace(
-        self, owed: list[Owed], page: Page | None, run: Run
-    ) -> tuple[dict[str, Page], list[str]]:
-        """Give the pages whose view ran again the dependencies it has now.
-
-        Returns the pages by connection, and the connections that have to refresh: they
-        came too late, or nobody knows which dependencies are theirs.
-        """
-        replaced: dict[str, Page] = {}
-        overdue: list[str] = []
-        if page is None:
-            return replaced, overdue
-        lead = run.lead
-        changed = not _same(lead.page.dependencies, page.dependencies)
-        for connection in {each.connection.id: each.connection for each in owed}.values():
-            if _same(connection.page.dependencies, page.dependencies):
-                continue
-            if connection.own != lead.own:
-                # Who shares a rendering by `vary` may have other dependencies than its lead.
-                if changed:
-                    overdue.append(connection.id)
-                continue
-            if not self._renew(connection, page, run.started):
-                overdue.append(connection.id)
-            replaced[connection.id] = connection.page
-        return replaced, overdue
-
-    def _renew(self, connection: Connection, page: Page, started: Position) -> bool:
-        """Let a page have other dependencies; what it keeps goes on undisturbed.
-
-        Returns whether it could be brought over what came after ``started``.
-        """
-        earlier = connection.watched
-        for watched in earlier:
-            self.index.hold(watched)
-        self._unwatch(connection)
-        connection.page = connection.page.with_dependencies(
-            page.dependencies, page.time, page.recorded
-        )
-        changed = missed_changes(connection.page, started, self.at(page.time), self.log, self.index)
-        self._watch(connection, changed)
-        new = [place for place, each in enumerate(connection.watched) if each not in earlier]
-        self._bring(connection, new, changed or [], started)
-        for watched in earlier:
-            self.index.unwatch(watched, "")
-        return changed is not None
-
-
-def _same(one: tuple[Dependency, ...], other: tuple[Dependency, ...]) -> bool:
-    """Are the dependencies the same but for the keys that were recorded?"""
-    return [replace(each, keys=None) for each in one] == [
-        replace(each, keys=None) for each in other
-    ]
