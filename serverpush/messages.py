@@ -43,6 +43,8 @@ MAX_CHANNEL = 200
 MAX_ROUTE = 2000
 # Bytes of one message's data, which has to fit into a body of the notifier port.
 MAX_DATA = 900_000
+# Bytes of an event beside it: names of events, channels and routes.
+MAX_NAMES = 16_384
 # Lists and objects within each other.
 MAX_DEPTH = 200
 _TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -50,6 +52,11 @@ _BRACKETS = re.compile(r"[\[\]{}]")
 
 # Where a message goes unless its sender names another event.
 _EVENTS = {"all": "message", "user": "message", "channel": "channel", "route": "route"}
+
+
+def most_data(send_buffer: int) -> int:
+    """Bytes that one message's data may have where so many may wait for a client."""
+    return min(MAX_DATA, send_buffer - min(MAX_NAMES, send_buffer // 2))
 
 
 def user_topic(user: Any) -> Topic:
@@ -122,8 +129,11 @@ class Message:
         return f'{head[:-1]}, "data": {self.data}}}'
 
     @classmethod
-    def from_json(cls, value: Any) -> Message:
-        """Check the shape of a body of ``/publish``; raises ``BadMessage``."""
+    def from_json(cls, value: Any, most: int = MAX_DATA) -> Message:
+        """Check the shape of a body of ``/publish``; raises ``BadMessage``.
+
+        ``most`` is how many bytes its data may have.
+        """
         if not isinstance(value, dict):
             raise BadMessage(f"a message is an object, not {type(value).__name__}")
         unknown = set(value) - {"to", "event", "data", "at"}
@@ -134,10 +144,10 @@ class Message:
         topics = _topics(value["to"])
         kind = topics[0] if topics else user_topic("")
         event = checked_event(value.get("event", event_of(kind)))
-        return cls(topics, event, encoded(value["data"]), seconds_of(value.get("at", 0)))
+        return cls(topics, event, encoded(value["data"], most), seconds_of(value.get("at", 0)))
 
 
-def encoded(data: Any) -> str:
+def encoded(data: Any, most: int = MAX_DATA) -> str:
     """Data that was JSON already, as text; raises ``BadMessage`` for NaN, and for too much."""
     try:
         text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -150,8 +160,8 @@ def encoded(data: Any) -> str:
         raise BadMessage("data holds NaN or infinity, which is no JSON") from None
     if not is_shallow(text):
         raise BadMessage(f"data may have {MAX_DEPTH} lists and objects within each other")
-    if size > MAX_DATA:
-        raise BadMessage(f"data may have {MAX_DATA} bytes as JSON, not {size}")
+    if size > most:
+        raise BadMessage(f"data may have {most} bytes as JSON, not {size}")
     return text
 
 

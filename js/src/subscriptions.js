@@ -149,8 +149,10 @@ export class Subscriptions {
     if (answer?.ok) {
       // Whoever came or went while the page was away is not told again.
       if (answer.present) this.onPresent(answer.present, answer.channel);
-    } else if (answer?.code === "server_error") this.#retry(subscription);
-    else this.onRefused(answer?.code, answer?.error);
+    } else if (answer?.code === "server_error") {
+      if (subscription.failures === 0) this.onRefused(answer.code, `${answer.error}; trying again`);
+      this.#retry(subscription);
+    } else this.onRefused(answer?.code, answer?.error);
   }
 
   // The server could not find out for now; another connection subscribes by itself.

@@ -354,6 +354,7 @@ test("one that failed for now is tried again, ever more rarely", async () => {
   await visit();
   client.subscriptions.retryAfter = 20;
   const heard = vi.fn();
+  const error = vi.spyOn(console, "error").mockImplementation(() => {});
   const stop = client.subscribe("token of news", heard);
   vi.spyOn(Math, "random").mockReturnValue(1);
   const waits = vi.spyOn(globalThis, "setTimeout");
@@ -361,6 +362,7 @@ test("one that failed for now is tried again, ever more rarely", async () => {
   expect(waits.mock.calls.map(([, wait]) => wait).filter((wait) => wait >= 20 && wait % 20 === 0)).toEqual(
     expect.arrayContaining([40, 80]),
   );
+  expect(error.mock.calls).toEqual([["serverpush: can't subscribe: the server failed; trying again"]]);
   vi.restoreAllMocks();
   answer = () => ({ ok: true, position: "e-5", channel: "news" });
   const count = told("subscribe").length;

@@ -143,10 +143,15 @@ class Client:
         return answer
 
     def unsubscribe(self, token: str) -> None:
-        """Follow a channel or a route no longer."""
+        """Follow a channel or a route no longer, unless it is by another token of it, too."""
+        places = {each.place for each in self._subscriptions if each.token == token}
         self._subscriptions = [each for each in self._subscriptions if each.token != token]
+        if places & {each.place for each in self._subscriptions}:
+            return
         if self._ready.is_set() and self._socketio is not None:
-            self._socketio.emit("unsubscribe", {"channel": token})
+            # Of a connection that is lost nothing has to be ended.
+            with suppress(socketio.exceptions.SocketIOError):
+                self._socketio.emit("unsubscribe", {"channel": token})
 
     def close(self) -> None:
         """Disconnect, and end all iterations."""
@@ -292,6 +297,7 @@ class Client:
         if "error" in answer:
             raise ConnectionRefused(answer.get("code", ""), answer["error"])
         subscription.taken(answer["position"])
+        subscription.place = answer.get("channel"), answer.get("route")
         return answer
 
     def _connection(self) -> socketio.Client:
@@ -343,8 +349,9 @@ class Client:
             return
         if name == "serverpush:refresh":
             self._go_on(data)
-        if "page" in meta:
-            # The page's dependencies are new: this is what it comes back with.
+        if "page" in meta and "page" in self._auth:
+            # The page's dependencies are new: this is what it comes back with. By its URL
+            # it gets them anyway, and a token would become too old.
             kept = {name: told for name, told in self._auth.items() if name in ("user", "tab")}
             self._auth = {"page": meta["page"], **kept}
         self._events.put(Event(name, data, meta))

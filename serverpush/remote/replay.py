@@ -67,11 +67,15 @@ class Replay:
 
 @dataclass(slots=True)
 class Subscription:
-    """A channel's or route's token, where it begins, and where the server last took it."""
+    """A channel's or route's token, where it begins, and where the server last took it.
+
+    ``place`` is what it is a token of, as the server says: a channel or a route.
+    """
 
     token: str
     since: Any
     position: str = ""
+    place: tuple[str | None, str | None] = (None, None)
 
     def begin(self, safe: str) -> None:
         """Begin anew with a new connection, ``safe`` being the last position of the one before."""

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connections, transaction
 from django.db.backends.signals import connection_created
 
@@ -119,8 +120,7 @@ def rolled_back() -> Iterator[None]:
 def all_or_nothing() -> Iterator[None]:
     """Undo what is written inside if it raises, in every database that can be reached."""
     with ExitStack() as stack:
-        blocks = {alias: transaction.atomic(using=alias) for alias in connections}
-        aliases = [alias for alias, block in blocks.items() if _enter(stack, block)]
+        aliases = [alias for alias in connections if _enter(stack, _nesting(alias))]
         yield
         for alias in aliases:
             # Else it would be undone without a word, after an error that was caught inside.
@@ -137,7 +137,8 @@ def _nesting(alias: str) -> transaction.Atomic:
 def _enter(stack: ExitStack, block: transaction.Atomic) -> bool:
     try:
         stack.enter_context(block)
-    except OperationalError:
+    except (OperationalError, ImproperlyConfigured):
+        # It is down, or a name for none.
         return False
     return True
 

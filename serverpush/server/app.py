@@ -16,7 +16,7 @@ from serverpush import tokens
 from serverpush.conf import Config, channel, config, is_loopback, losses_file
 from serverpush.exceptions import CannotStart, ChildFailed
 from serverpush.jobs import Job
-from serverpush.messages import Topic
+from serverpush.messages import Topic, most_data
 from serverpush.protocol import ModelInfo
 from serverpush.server import state
 from serverpush.server.admission import Admissions
@@ -236,6 +236,7 @@ class PushServer:
             position=lambda since: self._connections.position(since),
             head=lambda: self.log.head,
             wake=self.pool.wake,
+            see=lambda id: self._connections.see(id),
             hook=config.channel_permission is not None,
         )
         self._connections = Connections(
@@ -284,6 +285,7 @@ class PushServer:
             missing=self.intake.missing,
             health=self._health,
             present=self.presence.present,
+            most_data=most_data(config.send_buffer),
             telemetry=self.telemetry,
         )
         self._kept = state.Kept(self.log, self.access, self.presence, self.notifier)

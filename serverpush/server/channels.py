@@ -39,6 +39,8 @@ class Channels:
         position: where the log stood at a time, in seconds since the epoch.
         head: where the log stands.
         wake: lets idle renderers look for work.
+        see: waits until somebody has looked at a connection's session, if nobody has since
+            it may have ended; raises ``Refused`` where nobody can.
         hook: may clients subscribe by a channel's id, if the project says so?
     """
 
@@ -54,6 +56,7 @@ class Channels:
         position: Callable[[float], Position],
         head: Callable[[], Position],
         wake: Callable[[], None],
+        see: Callable[[str], None],
         hook: bool,
     ) -> None:
         self._messaging = messaging
@@ -65,10 +68,12 @@ class Channels:
         self._position = position
         self._head = head
         self._wake = wake
+        self._see = see
         self._hook = hook
         self._is_stopping = False
-        # By which each connection's page is known again.
+        # By which each connection's page is known again, and who came with a user's token.
         self._tabs: dict[str, str] = {}
+        self._bearers: set[str] = set()
         self._told = 0
         # So that no other life of the push server tells under the same names.
         self._life = secrets.token_hex(4)
@@ -80,10 +85,13 @@ class Channels:
         """
         known = tab if isinstance(tab, str) and 0 < len(tab) <= MAX_TAB else id
         self._tabs[id] = f"{known} {user}"
+        if user:
+            self._bearers.add(id)
 
     def disconnect(self, id: str, now: float, *, said_goodbye: bool) -> None:
         """Forget a connection; ``now`` in seconds since the epoch."""
         self._tabs.pop(id, None)
+        self._bearers.discard(id)
         self._presence.disconnect(id, now, said_goodbye=said_goodbye)
 
     def stop(self, seconds: float) -> None:
@@ -168,8 +176,8 @@ class Channels:
         if known is not None and not asks:
             return Member(known.user, known.name, page, visitor)
         signal = "subscribe" if known is None and matters else ""
-        # Of a session, its cookie says whose it is; or it has ended.
-        user = "" if visit.session else visit.user
+        # Of a session, its cookie says whose it is; or it has ended. A token says it itself.
+        user = visit.user if client.id in self._bearers or not visit.session else ""
         job = SubscribeJob(channel, page, visitor, user, asks, signal)  # type: ignore[arg-type]
         result = self._ask(job)
         if result.error:
@@ -226,6 +234,10 @@ class Channels:
             raise Refused("session_mismatch", "this token was made for another user")
         if session and not self._access.bind(client.id):
             raise Refused("session_mismatch", "access has ended")
+        if session or user:
+            self._see(client.id)
+            if self._access.visit(client.id) is None:
+                raise Refused("session_mismatch", "access has ended")
         return topic, False
 
     def _open(self, channel: Any) -> Topic:

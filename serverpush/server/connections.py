@@ -13,7 +13,7 @@ from serverpush.server.clock import Clock
 from serverpush.server.core.access import Access, Visit
 from serverpush.server.core.actions import Refresh
 from serverpush.server.core.dispatch import Dispatch
-from serverpush.server.core.messaging import Messaging
+from serverpush.server.core.messaging import Messaging, Whose
 from serverpush.server.emitter import Emitter
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import Client, Handshake, Refused, loop
@@ -66,8 +66,14 @@ class Connections:
     def connect(self, client: Client, auth: dict[str, Any] | None) -> None:
         """Admit a client; raises ``Refused``."""
         admission = self._admissions.admit(client, auth or {})
-        if self._access.doubts(admission.visit, admission.made):
-            self._look(admission)
+        visit, made = admission.visit, admission.made
+        if self._access.doubts(visit, made):
+            self._look(visit)
+            if self._access.refuses(visit, made):
+                raise Refused("session_mismatch", "access to this page has ended")
+            if self._access.doubts(visit, made):
+                # Unlike the other, no answer for good: the browser tries again.
+                raise Refused("server_error", "nobody could look whether there is access")
         client.data = admission
 
     def refused(self, client: Client, code: str) -> None:
@@ -103,10 +109,8 @@ class Connections:
         told = self._messaging.connect(
             client.id,
             since,
-            user=visit.user,
-            key=visit.key,
-            session=visit.session,
-            bearer=visit.bearer,
+            Whose(visit.user, visit.key, visit.session, visit.bearer),
+            is_unseen=self._access.is_unseen(client.id),
         )
         # Something may be held back for it, until somebody has looked whose it is.
         connection = self._dispatch.registry.get(client.id)
@@ -140,6 +144,21 @@ class Connections:
             looked = self._looks.pop(visit, None)
             if looked is not None:
                 looked.set()
+        for id in self._messaging.unseen:
+            if not self._access.is_unseen(id):
+                self._emitter.do(self._messaging.seen(id))
+
+    def see(self, id: str) -> None:
+        """Wait until somebody has looked at a connection's session, if nobody has.
+
+        Raises ``Refused`` where nobody could.
+        """
+        visit = self._access.visit(id)
+        if visit is None or not self._access.is_unseen(id):
+            return
+        self._look(visit)
+        if self._access.is_unseen(id):
+            raise Refused("server_error", "nobody could look whether there is access")
 
     def position(self, since: float) -> Position:
         """Where the log stood at a time by the site's clock, in seconds since the epoch."""
@@ -153,18 +172,12 @@ class Connections:
         since = admission.since
         return since if isinstance(since, Position) else self.position(since)
 
-    def _look(self, admission: Admission) -> None:
-        """Wait until somebody has looked whether there is still access; raises ``Refused``."""
-        visit = admission.visit
+    def _look(self, visit: Visit) -> None:
+        """Wait until somebody has looked whether there is still access, or could not."""
         looked = self._looks.setdefault(visit, loop.Event())
         self._access.want(visit)
         self._wake()
         looked.wait(self._timeout)
-        if self._access.refuses(visit, admission.made):
-            raise Refused("session_mismatch", "access to this page has ended")
-        if self._access.doubts(visit, admission.made):
-            # Unlike the other, no answer for good: the browser tries again.
-            raise Refused("server_error", "nobody could look whether there is access")
 
     def _look_for_subscription(self, client: Client) -> None:
         if not client.closed and not self._messaging.is_subscribed(client.id):

@@ -113,7 +113,10 @@ class Emitter:
                 f"{what}: it has {len(frame.websocket)} bytes, "
                 f"and SERVERPUSH_SEND_BUFFER is {self._send_buffer}"
             )
-            self._refresh(send.connections, "error")
+            place: dict[str, str] = {
+                name: meta[name] for name in ("channel", "route") if name in meta
+            }
+            self._refresh(send.connections, "error", place)
             return
         since = None if send.at is None else self._clock() - send.at
         clients = self._clients(send.connections)

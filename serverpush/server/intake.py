@@ -64,6 +64,8 @@ class Intake:
         it would come twice.
         """
         self._is_stopping = True
+        # A rendering that ends now must not tell them that they have had it.
+        self._dispatch.hold()
 
     def accept(self, gap: str, changes: list[Change], messages: list[Message]) -> Position:
         """Apply the reason of a gap ("": none), changes and messages; where the log stands then."""

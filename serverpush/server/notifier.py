@@ -72,6 +72,7 @@ class Notifier:
         end: ends access.
         missing: those of users who do not exist; may wait.
         present: who is subscribed to a channel.
+        most_data: bytes of data that a body of ``/publish`` may have.
         health: the fields of ``GET /health``; ``status`` other than ``ok`` is a 503.
         telemetry: gives the metrics, and hears of what is rejected.
     """
@@ -87,6 +88,7 @@ class Notifier:
         missing: Callable[[list[str]], list[str]],
         health: Callable[[], dict[str, Any]],
         present: Callable[[str], dict[str, Any]],
+        most_data: int,
         telemetry: Telemetry,
     ) -> None:
         self._authorizations = [f"Bearer {key}".encode() for key in keys]
@@ -97,6 +99,7 @@ class Notifier:
         self._missing = missing
         self._health = health
         self._present = present
+        self._most_data = most_data
         self._telemetry = telemetry
         self._batches: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._applying: dict[str, loop.Event] = {}
@@ -233,7 +236,7 @@ class Notifier:
 
     def _apply_message(self, body: dict[str, Any], gap: str) -> dict[str, Any]:
         try:
-            message = self._addressed(Message.from_json(body))
+            message = self._addressed(Message.from_json(body, self._most_data))
         except BadMessage as error:
             raise _Answer(400, str(error)) from None
         users = [each.removeprefix(USERS) for each in message.topics if each.startswith(USERS)]

@@ -72,6 +72,7 @@ def _load(kept: Kept, lines: list[str], now: float) -> None:
     kept.presence.load(presence, now)
     kept.presence.load_untold(untold)
     kept.notifier.load(batches)
+    # The last: without the log that they belong to, what was taken before does no harm.
     kept.log.load(lines[2:])
 
 

@@ -15,10 +15,10 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DEFAULT_DB_ALIAS, models
 from django.utils import timezone
 
+from serverpush.conf import config
 from serverpush.exceptions import BadMessage, InvalidMessage
 from serverpush.messages import (
     EVERYBODY,
-    MAX_DATA,
     MAX_DEPTH,
     Message,
     Topic,
@@ -26,6 +26,7 @@ from serverpush.messages import (
     checked_event,
     event_of,
     is_shallow,
+    most_data,
     route_topic,
     user_topic,
 )
@@ -98,7 +99,11 @@ def send_update(
     what they raise is logged.
     """
     topic = _checked(channel_topic, channel_id)
-    pre_send_update.send(sender=send_update, channel_id=channel_id, data=data)
+    event = _checked(checked_event, event)
+    if pre_send_update.has_listeners() and not is_suppressed():
+        # They hear of nothing that can't be sent.
+        encode(data, serializer)
+        pre_send_update.send(sender=send_update, channel_id=channel_id, data=data)
 
     def sent() -> None:
         post_send_update.send_robust(sender=send_update, channel_id=channel_id, data=data)
@@ -154,8 +159,9 @@ def encode(data: Any, serializer: Default | None = None) -> str:
         raise InvalidMessage(f"data can't be sent as JSON: {error}") from error
     if not is_shallow(text):
         raise InvalidMessage(f"data may have {MAX_DEPTH} lists and objects within each other")
-    if size > MAX_DATA:
-        raise InvalidMessage(f"data may have {MAX_DATA} bytes as JSON, not {size}")
+    most = most_data(config().send_buffer)
+    if size > most:
+        raise InvalidMessage(f"data may have {most} bytes as JSON, not {size}")
     return text
 
 

@@ -49,7 +49,9 @@ class Link(asyncio.Protocol):
         self._transport = transport
         fleet = self._client.fleet
         fleet.links.add(self)
-        transport.write(wire.handshake(HOST, fleet.port, fleet.origin))
+        cookie = self._client.kind.cookie
+        headers = {"Cookie": cookie} if cookie else {}
+        transport.write(wire.handshake(HOST, fleet.port, fleet.origin, **headers))
 
     def data_received(self, data: bytes) -> None:
         if self._frames is None:

@@ -107,7 +107,7 @@ class Fleet:
     async def load(self, kind: Kind) -> Page:
         """Load a page from the site; raises ``OSError`` where it can't be had."""
         at = time.time()
-        html = await wire.get(HOST, self.site_port, kind.path)
+        html = await wire.get(HOST, self.site_port, kind.path, kind.cookie)
         record = page_record(html)
         return Page(record["page"], record["since"], Loaded(kind.watches, shown(html), at))
 
@@ -120,14 +120,15 @@ class Fleet:
         task.add_done_callback(self._tasks.discard)
 
     async def _join(self, kinds: list[Kind]) -> None:
-        pages: dict[str, Page] = {}
+        pages: dict[tuple[str, str], Page] = {}
         for number, kind in enumerate(kinds, len(self.clients)):
-            if kind.path not in pages:
-                pages[kind.path] = await self.load(kind)
+            page = kind.path, kind.cookie
+            if page not in pages:
+                pages[page] = await self.load(kind)
             story = self._history.stories.setdefault(f"{number} {kind.path}", [])
             client = Client(self, kind, story)
             self.clients.append(client)
-            client.adopt(pages[kind.path])
+            client.adopt(pages[page])
             while len(self.clients) - sum(each.is_ready for each in self.clients) >= JOINING:
                 await asyncio.sleep(0.02)
         while not all(each.is_ready for each in self.clients):

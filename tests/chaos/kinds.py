@@ -10,11 +10,15 @@ from tests.chaos.history import Meets
 
 @dataclass(frozen=True)
 class Kind:
-    """A page's path, and by update which instances it is about; ``lists`` are sent whole."""
+    """A page's path, and by update which instances it is about; ``lists`` are sent whole.
+
+    ``cookie`` is that of the visitor whose page it is, "" for one that is everybody's.
+    """
 
     path: str
     watches: Mapping[str, Meets]
     lists: frozenset[str] = frozenset()
+    cookie: str = ""
 
 
 def item(pk: int) -> Kind:
@@ -47,6 +51,11 @@ def listed(name: str) -> Kind:
 def pair(pk: int, name: str) -> Kind:
     """Two updates: by key with a function, by equality with a field map."""
     return Kind(f"/pair/{pk}/{name}/", {"one": _is(pk), "several": _is_in(name)})
+
+
+def own(pk: int, session: str) -> Kind:
+    """By key, of a page that is for one session."""
+    return Kind(f"/own/{pk}/", {"own": _is(pk)}, cookie=f"sessionid={session}")
 
 
 def slow(pk: int) -> Kind:

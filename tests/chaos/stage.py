@@ -151,6 +151,16 @@ class Stage:
         lines = map(json.loads, self._queries.read_text().splitlines())
         return [(sql, params) for pid, sql, params in lines if pid != self.writer.pid]
 
+    def sessions(self, count: int) -> list[str]:
+        """The keys of so many new sessions, in which nobody is logged in."""
+        code = (
+            "from django.contrib.sessions.backends.db import SessionStore as Store\n"
+            f"stores = [Store() for _ in range({count})]\n"
+            "for number, store in enumerate(stores): store['name'] = number; store.create()\n"
+            "print(' '.join(each.session_key for each in stores))"
+        )
+        return self.live.shell(code).split()
+
     def metric(self, name: str) -> float:
         """The sum of a metric of the push server over its labels."""
         text = requests.get(f"{self.live.notifier_url}/metrics", timeout=20).text

@@ -15,13 +15,13 @@ QUIET = Sample(0, 0, Holding(60_000_000, 20, 3), {7: Holding(80_000_000, 9, 1)})
 
 
 def test_nothing_stays_of_clients_that_come_and_go(tmp_path, capsys):
-    plan = Plan(clients=30, warm_up=4, seconds=12, quiet=2, stay=1.5, every=1)
+    plan = Plan(clients=30, warm_up=4, seconds=12, quiet=2, stay=1.5, every=1, batches=50)
     outcome = Soak(tmp_path, plan, lambda line: None).run()
     with capsys.disabled():
         print(f"\nsoak: {plan.total:.0f} s: {outcome.figures()}")
     assert outcome.problems == []
     counted = outcome.counted
-    assert min(counted["lives"], counted["events"], counted["saves"], counted["refused"]) > 10
+    assert min(counted[name] for name in ("lives", "events", "saves", "refused", "messages")) > 10
     assert max(each.push.files for each in outcome.samples) > outcome.before.push.files
     ElementTree.fromstring(chart(outcome.samples, "soak"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import selectors
 import socket
 import statistics
@@ -12,10 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.chaos import hostile
 
 MARK = b'["small",'
+ID = re.compile(rb'\["small",.*?"id":"([^"]+)"')
 PING = b"\x81\x012"
 WAIT = 20
 
@@ -29,8 +32,10 @@ class Reporter:
 
     def change(self, *pks: int) -> None:
         """Authors changed."""
-        body = json.dumps({"changes": [{"model": "project.author", "pk": pk} for pk in pks]})
-        self._connection.request("POST", "/notify", body, self._headers)
+        self.post({"changes": [{"model": "project.author", "pk": pk} for pk in pks]})
+
+    def post(self, body: dict[str, Any]) -> None:
+        self._connection.request("POST", "/notify", json.dumps(body), self._headers)
         answer = self._connection.getresponse()
         assert (answer.status, answer.read()[:12]) == (202, b'{"accepted":')
 
@@ -39,7 +44,7 @@ class Reporter:
 
 
 class Watchers:
-    """Some clients of the small page in one thread."""
+    """Some clients of the small page in one thread: each gets each change once, in order."""
 
     def __init__(self, port: int, token: str, count: int) -> None:
         self._selector = selectors.DefaultSelector()
@@ -47,6 +52,7 @@ class Watchers:
         for sock in self._sockets:
             sock.setblocking(False)
             self._selector.register(sock, selectors.EVENT_READ)
+        self._last = dict.fromkeys(self._sockets, b"")
         self.received = 0
 
     def probe(self, reporter: Reporter, pk: int, seconds: float) -> list[float]:
@@ -72,9 +78,13 @@ class Watchers:
                     sock.sendall(hostile.frame(b"3"))
                 if sock not in waiting:
                     # A word on where it stands, not of a change.
+                    assert MARK not in data, f"twice: {data!r}"
                     continue
                 seen = waiting[sock] + data
-                if MARK in seen:
+                if found := ID.findall(seen):
+                    assert len(found) == 1, f"twice: {seen!r}"
+                    assert self._last[sock] < found[0], f"out of order: {seen!r}"
+                    self._last[sock] = found[0]
                     del waiting[sock]
                     self.received += 1
                     yield time.monotonic()

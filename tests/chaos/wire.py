@@ -88,11 +88,12 @@ def _end(buffer: bytes, start: int) -> tuple[int, int] | None:
     return (start + head, start + head + size) if left >= head + size else None
 
 
-async def get(host: str, port: int, path: str) -> str:
+async def get(host: str, port: int, path: str, cookie: str = "") -> str:
     """A page's text; raises ``OSError`` where there is none, as a failed fetch does."""
     reader, writer = await asyncio.open_connection(host, port)
     try:
-        writer.write(f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
+        head = f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\nCookie: {cookie}\r\n\r\n"
+        writer.write(head.encode())
         answer = await reader.read()
     finally:
         writer.close()

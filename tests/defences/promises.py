@@ -123,6 +123,12 @@ PROMISES = [
         "test_ahead_of_log.py::test_a_page_shares_the_list_of_one_that_is_newer[where-with]",
         "test_ahead_of_log.py::test_a_page_comes_late_to_the_list_of_one_that_is_newer[asking]",
     ),
+    _core(
+        "a view runs again for two updates of its page, and the first to begin is the last to end",
+        "a page is made anew once at a time, whatever for",
+        promises.make_pages_anew_side_by_side,
+        "test_interference.py::test_a_page_is_not_made_anew_twice_at_once_for_two_of_its_updates",
+    ),
     # Nothing uncommitted, and nothing twice
     _web(
         "a transaction is rolled back",
@@ -155,6 +161,12 @@ PROMISES = [
         "test_dispatch.py::TestTooMuch::test_one_that_comes_back_to_too_much",
     ),
     _core(
+        "a page that was told to refresh for that stays as it is, and stays connected",
+        "when what it had coming is gone it is told once more, and followed again",
+        promises.follow_overdue_pages_no_more,
+        "test_dispatch.py::TestTooMuch::test_when_that_is_gone_it_is_followed_again",
+    ),
+    _core(
         "a page has thousands of renderings coming, or a flood of creations has to be matched",
         "updates take turns, within them pages, within these instances; and so do models",
         promises.serve_in_order_of_arrival,
@@ -184,6 +196,14 @@ PROMISES = [
         "server/core/test_access.py::TestDoubts"
         "::test_an_older_page_is_in_doubt_until_somebody_has_looked",
         "chaos/test_10_matrix.py::test_the_matrix",
+    ),
+    _any(
+        "a session expires while none of its pages is here, where no sweep looks at it",
+        "what is for a user waits, when such a page is back, until somebody has looked",
+        promises.take_who_is_back_for_seen,
+        "server/core/test_access.py::TestAway"
+        "::test_who_comes_with_an_older_page_is_unseen_until_somebody_has_looked",
+        "live/test_sweep.py::test_what_has_ended_gets_no_messages_when_it_comes_back",
     ),
     _core(
         "nobody reports that a session has expired",

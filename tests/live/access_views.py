@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.utils import timezone
 
+from serverpush.client import notify
 from tests.project.models import Author
 
 PAGE = "<!doctype html><title>{0}</title><body>{0}</body>"
@@ -104,5 +105,6 @@ CHANGES = {
     "silently-not-active": deactivate_silently,
     "sessions-expired": lambda user: sessions_of(user).update(expire_date=timezone.now()),
     "sessions-deleted": lambda user: sessions_of(user)._raw_delete("default"),
+    "told-a-secret": lambda user: notify({"of": user.username}, users=[user], event="secret"),
     "readers-lose-it": lambda user: readers().permissions.clear(),
 }

@@ -7,7 +7,9 @@ import re
 import signal
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import requests
@@ -57,6 +59,17 @@ def test_a_day_in_lines_and_metrics_and_no_secret_in_them(live, session):
     refused = refusal(live.push_url, {"page": f"{CANARY}{record['page']}"}, headers=headers)
     assert refused["code"] == "bad_token"
     live.push.wait_for(r"^refuse code=bad_token address=127\.0\.0\.1$")
+    channel = tokens.sign_topic("channel:news", "", "")
+    assert client.ask("subscribe", {"channel": f"{CANARY}{channel}"})["code"] == "bad_token"
+    assert client.ask("subscribe", {"channel": channel})["ok"]
+    user = f"{CANARY}:{record['page']}"
+    assert refusal(live.push_url, {"user": user}, headers=headers)["code"] == "bad_token"
+    assert publish(live, {"to": {"channel": "news"}, "data": {"told": CANARY}}) == 202
+    while (found := client.next())[0] != "channel":
+        assert found[0] == "username_change"
+    assert found[1][0] == {"told": CANARY}
+    assert publish(live, {"to": "all", "event": "x y", "data": {"told": CANARY}}) == 400
+    assert publish(live, {"to": {"users": [4711]}, "data": {"told": CANARY}}) == 400
     assert requests.post(f"{live.notifier_url}/notify", b"{", timeout=20).status_code == 401
     live.push.wait_for(r"^reject path=/notify address=127\.0\.0\.1 status=401 error=")
     busy = re.search(r"\d+", children(live))
@@ -81,6 +94,7 @@ def test_a_day_in_lines_and_metrics_and_no_secret_in_them(live, session):
     ):
         assert after[name] > before.get(name, 0), name
     secrets = [CANARY, record["page"], session.cookies["sessionid"], tokens.notifier_key()]
+    secrets.append(channel)
     assert not [each for each in secrets if each in live.push.output]
 
 
@@ -90,12 +104,20 @@ def children(live):
 
 
 def report_a_gap(live):
-    requests.post(
-        f"{live.notifier_url}/notify",
-        json={"changes": [], "gap": "the test's own"},
-        headers={"Authorization": f"Bearer {live.manage('serverpush_key').stdout.strip()}"},
+    assert post(live, "/notify", {"changes": [], "gap": "the test's own"}) == 202
+
+
+def publish(live, message):
+    return post(live, "/publish", message)
+
+
+def post(live, path, body):
+    return requests.post(
+        live.notifier_url + path,
+        json=body,
+        headers={"Authorization": f"Bearer {tokens.notifier_key()}"},
         timeout=20,
-    ).raise_for_status()
+    ).status_code
 
 
 @pytest.fixture
@@ -131,10 +153,10 @@ def health(server):
     return answer.status_code, answer.json()["status"]
 
 
-def notify(server):
+def notify(server, *pks):
     return requests.post(
         f"http://127.0.0.1:{server.addresses.notifier_port}/notify",
-        json={"changes": [{"model": "project.author", "pk": 1}]},
+        json={"changes": [{"model": "project.author", "pk": pk} for pk in pks or (1,)]},
         headers={"Authorization": f"Bearer {tokens.notifier_key()}"},
         timeout=20,
     ).status_code
@@ -144,11 +166,70 @@ def broken(*arguments):
     raise RuntimeError("a mistake of the core")
 
 
-def author_page():
+def author_page(pk=1):
     now = time.time()
-    condition = Condition("project.author", (("pk", 1),))
+    condition = Condition("project.author", (("pk", pk),))
     update = Dependency("author", condition, Serializer("fields"), data='{"pk":"object.pk"}')
     return Page("/", host="127.0.0.1", time=now, recorded=now, dependencies=(update,))
+
+
+def connect(server, page):
+    address = f"http://127.0.0.1:{server.addresses.port}"
+    client = Client(address, {"page": tokens.sign_page(page)})
+    client.event("serverpush:ready")
+    return client
+
+
+@contextmanager
+def renderers_stopped():
+    """The renderers of this process's push server do nothing for a while."""
+    found = [
+        int(pid)
+        for task in Path("/proc/self/task").iterdir()
+        for pid in (task / "children").read_text().split()
+        if "serverpush.renderer" in Path(f"/proc/{pid}/cmdline").read_text()
+    ]
+    assert found
+    for pid in found:
+        os.kill(pid, signal.SIGSTOP)
+    yield
+    for pid in found:
+        os.kill(pid, signal.SIGCONT)
+
+
+def samples(server):
+    url = f"http://127.0.0.1:{server.addresses.notifier_port}/metrics"
+    return list(text_string_to_metric_families(requests.get(url, timeout=20).text))
+
+
+def gauges(server):
+    found = {each.name: each.samples[0].value for each in samples(server) if each.type == "gauge"}
+    return {name.removeprefix("serverpush_"): value for name, value in found.items()}
+
+
+def test_the_docs_name_all_metrics(server):
+    page = Path("docs/how-to/monitor.md").read_text()
+    named = set(re.findall(r"`(serverpush_\w+)`", page.partition("## Metrics")[2]))
+    served = {
+        f"{each.name}_total" if each.type == "counter" else each.name for each in samples(server)
+    }
+    # Beside each the library tells since when it counts.
+    served = {each for each in served if not each.endswith("_created")}
+    assert named == {each for each in served if each.startswith("serverpush_")}
+
+
+def test_what_waits_is_seen(server):
+    """One is being rendered, and two instances wait for their turn."""
+    clients = [connect(server, author_page(pk)) for pk in (1, 2, 3)]
+    before = gauges(server)
+    assert (before["connections"], before["renderers"], before["renderings_waiting"]) == (3, 1, 0)
+    with renderers_stopped():
+        assert notify(server, 1, 2, 3) == 202
+        wait_until(lambda: gauges(server)["renderings_waiting"] == 2, "two renderings wait")
+        assert gauges(server)["log_entries"] == before["log_entries"] + 3
+    wait_until(lambda: gauges(server)["renderings_waiting"] == 0, "none waits")
+    for each in clients:
+        each.close()
 
 
 def test_a_log_that_can_not_be_fed_shows_in_health(server, monkeypatch):
@@ -172,10 +253,7 @@ def test_a_clockwork_that_stopped_shows_in_health(server, monkeypatch):
 @pytest.mark.parametrize("methods", [["answer"], ["answer", "failed"]])
 def test_a_mistake_of_the_core_is_no_silence(server, monkeypatch, methods):
     """Who was to get a result that could not be taken is told, and hears of the next change."""
-    client = Client(
-        f"http://127.0.0.1:{server.addresses.port}", {"page": tokens.sign_page(author_page())}
-    )
-    client.event("serverpush:ready")
+    client = connect(server, author_page())
     with monkeypatch.context() as patch:
         for method in methods:
             patch.setattr(server.dispatch, method, broken)

@@ -102,9 +102,12 @@ def send(live, **do):
     assert answer.text == "sent", answer.text
 
 
-def channel_token(live, channel):
+def channel_token(live, channel, ago=0):
+    """A token that was signed so many seconds ago."""
     code = (
-        f"from serverpush.tokens import sign_topic; print(sign_topic('channel:{channel}', '', ''))"
+        "import time; from unittest import mock; from serverpush.tokens import sign_topic;"
+        f"clock = mock.patch('django.core.signing.time.time', return_value=time.time() - {ago});"
+        f"clock.start(); print(sign_topic('channel:{channel}', '', ''))"
     )
     return live.shell(code).strip()
 
@@ -162,6 +165,20 @@ def test_one_that_has_ended_is_not_followed_again(live, follow):
     listener.client.unsubscribe(token)
     send(live, send_update=["other", "x"])
     assert listener.next().data == "x"
+    send(live, send_update=["news", "missed"], notify_all=["fence"])
+    assert listener.next().data == "fence"
+
+
+def test_one_of_two_tokens_of_a_channel_may_be_given_up(live, follow):
+    listener = follow()
+    # Signed at different times.
+    first, second = channel_token(live, "news"), channel_token(live, "news", ago=60)
+    listener.client.subscribe(first)
+    listener.client.subscribe(second)
+    listener.client.unsubscribe(first)
+    send(live, send_update=["news", "here"])
+    assert listener.next().data == "here"
+    listener.client.unsubscribe(second)
     send(live, send_update=["news", "missed"], notify_all=["fence"])
     assert listener.next().data == "fence"
 

@@ -246,8 +246,8 @@ class TestTokenizer:
     def connect(self, live):
         clients = []
 
-        def connect(token):
-            clients.append(Client(live.push_url, {"user": token}))
+        def connect(token, **headers):
+            clients.append(Client(live.push_url, {"user": token}, headers=headers))
             clients[-1].event("serverpush:ready")
             return clients[-1]
 
@@ -265,6 +265,22 @@ class TestTokenizer:
         got = [device.event("message")[0] for _ in range(6)]
         assert [each for each in got if each != "fence"] == [0, 1, 2]
         assert [crook.event("message")[0] for _ in range(3)] == ["fence"] * 3
+
+    def test_who_is_recognized_may_what_its_user_may(self, visitor, connect, live):
+        """Though its cookie is that of a session in which nobody is logged in."""
+        code = (
+            "from django.contrib.sessions.backends.db import SessionStore; cart = SessionStore();"
+            "cart['books'] = 1; cart.save(); print(cart.session_key)"
+        )
+        cookie = f"sessionid={live.shell(code).strip()}"
+        ada = visitor("ada")
+        _, tokens = ada.load("/room/plain-9/")
+        device = connect(tokens["user"], Cookie=cookie)
+        asked = {"channel": "room-members"}
+        assert device.ask("subscribe", asked)["code"] == "forbidden", "nobody knows whose it is yet"
+        ada.get("/send/", do=f'{{"notify": ["hi", [{ada.pk}]]}}')
+        assert device.event("message")[0] == "hi"
+        assert device.ask("subscribe", asked)["ok"]
 
     def test_it_ends_and_is_refused_then(self, visitor, connect, live):
         eve = visitor("eve")

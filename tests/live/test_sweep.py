@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from .browsers import all_end, is_refreshed, start_access_site, wait_until_looked_at
@@ -25,6 +27,29 @@ def test_what_nobody_reports_is_found_by_the_sweep(browser, what):
     since = here.happens(what)
     all_end([page], since, SWEPT)
     others.is_live(stranger)
+
+
+def test_what_has_ended_gets_no_messages_when_it_comes_back(live, browser):
+    here = browser()
+    token = here.load("/me/")
+    here.connect(token).client.close()
+    here.happens("sessions-expired")
+    # The sweep looks at those only who are there.
+    wait_until_looked_at(browser, live)
+    here.happens("told-a-secret")
+    again, since = here.connect(token), time.time()
+    here.happens("told-a-secret")
+    all_end([again], since, SWEPT)
+
+
+def test_who_is_back_gets_messages_when_somebody_has_looked(live, browser):
+    here = browser()
+    token = here.load("/me/")
+    here.connect(token).client.close()
+    wait_until_looked_at(browser, live)
+    here.happens("told-a-secret")
+    again = here.connect(token)
+    assert again.told("secret") == {"of": here.name}
 
 
 def test_a_permission_that_a_group_loses_is_found_by_the_sweep(live, browser):

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from django.http import HttpRequest
 
 from serverpush import reporting
-from serverpush.server.core import access, dispatch, fair, index, log, registry
+from serverpush.server.core import access, dispatch, fair, index, log, registry, renderings
 
 from .connections import nothing
 
@@ -147,6 +147,15 @@ def owe_without_bounds():
     dispatch.Dispatch._most_owed = lambda self: 10**9
 
 
+def make_pages_anew_side_by_side():
+    key = renderings._key
+    renderings._key = lambda owed: (owed.dependency.name, owed.mark, *key(owed)[2:])
+
+
+def follow_overdue_pages_no_more():
+    dispatch.Dispatch._follow_again = lambda self: []
+
+
 def serve_in_order_of_arrival():
     add = fair.FairQueue.add
     fair.FairQueue.add = lambda self, key, flow: add(self, key, ())
@@ -165,6 +174,10 @@ def forget_who_has_no_access():
 
 def doubt_nobody_who_is_away():
     access.Access.doubts = lambda self, visit, rendered: False
+
+
+def take_who_is_back_for_seen():
+    access.Access.is_unseen = lambda self, id: False
 
 
 def never_sweep():

@@ -4,7 +4,8 @@ import contextlib
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
+from django.db.backends.dummy.base import DatabaseWrapper
 from django.http import HttpResponse
 
 from serverpush.client import send_update
@@ -138,6 +139,23 @@ class TestTwoReceiversOfWhichOneRaises:
         assert not result.allowed
         assert "raised TransactionManagementError: An error occurred" in result.error
         assert (Book.objects.count(), messages) == (0, [])
+
+    def test_a_receiver_may_have_a_durable_block(self, chain, connect, messages):
+        def durable(channel_id, **kwargs):
+            with transaction.atomic(durable=True):
+                Book.objects.create(title=channel_id)
+
+        connect(channel_subscribe, durable)
+        assert run(chain, job(signal="subscribe")).allowed
+        assert Book.objects.count() == 1
+
+    def test_a_project_may_have_no_database(self, chain, connect, messages, monkeypatch):
+        found = []
+        connect(channel_subscribe, lambda channel_id, **kwargs: found.append(channel_id))
+        none = DatabaseWrapper({}, "default")
+        monkeypatch.setattr(transaction, "get_connection", lambda using=None: none)
+        assert run(chain, job(signal="subscribe")).allowed
+        assert found == ["news"]
 
     def test_the_other_is_told_who_leaves(self, chain, connect, messages):
         connect(channel_unsubscribe, self.raises, self.writes)

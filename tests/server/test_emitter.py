@@ -72,6 +72,13 @@ def test_who_is_ended_to_load_another_page_is_told_to_refresh(emitter, telemetry
     assert counted(telemetry, 'ends_total{reason="access"}') == 1
 
 
+def test_what_is_too_large_is_a_refresh_of_its_channel(emitter, transport):
+    meta = {"id": "1-1-e", "safe": "1-1-e", "channel": "news"}
+    emitter.do([Send(("here",), "line", json.dumps("x" * 100_000), meta, None)])
+    told = '42["serverpush:refresh",{"channel":"news","reason":"error"}]'
+    assert transport.sent == [("here", told)]
+
+
 def test_a_renewed_page_goes_with_the_event(emitter, transport, settings):
     page = Page("/", dependencies=(Dependency("book", Condition("shop.book"), FIELDS),))
     emitter.do([send("here", page=page)])

@@ -11,7 +11,7 @@ from serverpush.protocol import Page, Visitor
 from serverpush.server.core.access import Access
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
-from serverpush.server.core.messaging import Messaging
+from serverpush.server.core.messaging import Messaging, Whose
 from serverpush.server.intake import Intake
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import loop
@@ -54,7 +54,7 @@ def intake(log, emitter):
     dispatch = Dispatch(log, {})
     messaging = Messaging(log, dispatch.registry, dispatch.unsettled)
     dispatch.connect("a", Page("/"), Visitor(), log.head)
-    messaging.connect("a", log.head)
+    messaging.connect("a", log.head, Whose())
     return Intake(
         access=Access(max_age=100, now=1000.0),
         dispatch=dispatch,
@@ -94,4 +94,6 @@ def test_a_batch_is_logged_to_its_end_when_the_server_stops_and_sent_no_further(
     loop.run(stop)
     assert done == [log.head]
     assert emitter.sent == [0]
+    unsettled = intake._dispatch.unsettled()
+    assert unsettled < log.head, "what was not sent is not told to be safe"
     assert sum('"message"' in line for line in log.dump()) == len(MESSAGES)

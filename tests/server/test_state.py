@@ -87,6 +87,21 @@ def test_one_of_a_version_that_kept_nobody_who_left_is_continued(tmp_path):
     assert (after.log.head, after.presence.next_job()) == (filled().head, None)
 
 
+def test_one_of_another_version_is_set_aside(tmp_path, caplog):
+    path = tmp_path / "state.json"
+    state.save(kept(filled(), access()), path)
+    _, parts, header, *entries = path.read_text().splitlines()
+    header = json.loads(header)
+    header["version"] += 1
+    lines = [parts, json.dumps(header), *entries]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    path.write_text("".join(line + "\n" for line in [digest, *lines]))
+    after = log("two", 2000)
+    assert not state.load(kept(after, access()), path, NOW)
+    assert "it is of another version" in caplog.text
+    assert (after.epoch, len(after)) == ("two", 0)
+
+
 def test_no_session_key_is_left_in_it(tmp_path):
     visited = access()
     visited.add("a", Visit("the key", "hash", "1"), 990)

@@ -149,6 +149,13 @@ class TestData:
         assert named in str(caught.value)
         assert sent == []
 
+    def test_what_no_client_may_have_waiting_is_too_much(self, sent, settings):
+        settings.SERVERPUSH_SEND_BUFFER = 100_000
+        notify_all("x" * 80_000)
+        with pytest.raises(InvalidMessage, match="may have 83616 bytes as JSON, not 90002"):
+            notify_all("x" * 90_000)
+        assert len(sent) == 1
+
     def test_a_circle(self, sent):
         data = []
         data.append(data)
@@ -229,10 +236,29 @@ class TestSignals:
         send_update("news", 1)
         assert heard == [("pre_send_update", "news", 1), ("post_send_update", "news", 1)]
 
-    def test_not_for_one_that_can_not_be_sent(self, sent, heard):
+    @pytest.mark.parametrize(
+        "arguments", [("x" * 201, 1), ("news", {1, 2}), ("news", 1, "an event")]
+    )
+    def test_not_for_one_that_can_not_be_sent(self, sent, heard, arguments):
         with pytest.raises(InvalidMessage):
-            send_update("x" * 201, 1)
+            send_update(*arguments)
         assert heard == []
+
+    def test_not_for_one_that_is_not_sent(self, sent, heard):
+        with suppress():
+            send_update("news", 1)
+        assert heard == []
+
+    def test_what_a_receiver_adds_is_sent(self, sent, heard):
+        def sign(data, **kwargs):
+            data["by"] = "ada"
+
+        signals.pre_send_update.connect(sign)
+        try:
+            send_update("news", {"a": 1})
+        finally:
+            signals.pre_send_update.disconnect(sign)
+        assert told(sent)[0][2] == {"a": 1, "by": "ada"}
 
     def test_a_receiver_before_it_that_raises_is_heard_where_it_was_called(self, sent, heard):
         def refuse(**kwargs):

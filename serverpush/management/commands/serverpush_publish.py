@@ -32,12 +32,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         text = options["message"]
-        if text is None:
-            text = sys.stdin.read()
         try:
+            if text is None:
+                text = sys.stdin.read()
             body = json.loads(text)
             Message.from_json(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CommandError(f"the message is not JSON: {error}") from None
         except BadMessage as error:
             raise CommandError(str(error)) from None

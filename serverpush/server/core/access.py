@@ -87,7 +87,7 @@ class Access:
         self._doubts: OrderedDict[str, Doubt] = OrderedDict()
         self._doubted = 0
         self._settled: OrderedDict[tuple[str, str], int] = OrderedDict()
-        # Visits that somebody who is not yet connected waits for.
+        # Visits for which somebody waits who may not be connected yet.
         self._wanted: set[Visit] = set()
         # What the permissions of a visit's user were when it was last looked at.
         self._stamps: OrderedDict[tuple[str, str], str] = OrderedDict()
@@ -120,20 +120,28 @@ class Access:
     def doubts(self, visit: Visit, rendered: float) -> bool:
         """May the access have ended to what was ``rendered`` then (seconds since the epoch)?
 
-        Nobody has looked since its user was changed, and the page is older than that; or
-        it was rendered before the last sweep, which did not find this visit here.
+        Its user was changed after that, and nobody has looked since.
         """
         if not visit.is_bound:
             return False
-        if visit.name not in self._fresh and rendered < self._sweep_at - SWEEP_SECONDS:
-            return True
         doubt = self._doubts.get(visit.user)
         if doubt is None or rendered > doubt.at:
             return False
         return self._settled.get(visit.name, 0) < doubt.number
 
+    def is_unseen(self, id: str) -> bool:
+        """May a connection's session have ended while none of its pages was here?
+
+        It shows what was rendered before the last sweep, which did not find this visit
+        here, and nobody has looked since.
+        """
+        visit = self._visits.get(id)
+        if visit is None or not visit.is_bound or visit.name in self._fresh:
+            return False
+        return self._rendered[id] < self._sweep_at - SWEEP_SECONDS
+
     def want(self, visit: Visit) -> None:
-        """Let a visit be looked at that has no connection yet."""
+        """Let a visit be looked at now, for which somebody waits."""
         self._wanted.add(visit)
         self._look_at([visit])
 

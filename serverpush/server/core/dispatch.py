@@ -74,6 +74,8 @@ class Dispatch:
         self._unsettled = Floors()
         # Who has too much coming, and has yet to be told to refresh.
         self._overdue: list[str] = []
+        # Who follows nothing until that is gone.
+        self._unfollowed: dict[str, Connection] = {}
 
     @property
     def matchings(self) -> int:
@@ -122,19 +124,25 @@ class Dispatch:
         """Forget a client; what is being rendered for it alone is dropped."""
         connection = self.registry.pop(id)
         if connection is not None:
+            self._unfollowed.pop(id, None)
             self._following.unwatch(connection)
 
     def tick(self) -> list[Action]:
         """Tell who has to refresh; and quiet pages, before the log forgets it, where they stand."""
         actions: list[Action] = []
-        if self._overdue:
-            actions.append(Refresh(tuple(self._overdue), "history"))
+        overdue = dict.fromkeys((*self._overdue, *self._follow_again()))
+        if overdue:
+            actions.append(Refresh(tuple(overdue), "history"))
             self._overdue.clear()
         told = self.registry.behind(self.log.fading(), self.log.head, MAX_TOLD)
         ids = tuple(each.id for each in told if not each.floors)
         if ids:
             actions.append(Ready(ids, self.unsettled()))
         return actions
+
+    def hold(self) -> None:
+        """What is logged from now on is sent to nobody: let no safe position cover it."""
+        self._unsettled.hold(self.log.head)
 
     def unsettled(self) -> Position:
         """The position up to which it is known whom each change affects."""
@@ -206,8 +214,9 @@ class Dispatch:
         """Take it that a job has no result: its renderer was ended, or gave up."""
         if isinstance(ticket, Asked):
             return self._not_matched(ticket, reason)
-        name, model, *_ = ticket.key
-        error = f"update {name!r} of {model} {ticket.owed[0].pk}: {reason}"
+        first = ticket.owed[0]
+        what = f"update {first.dependency.name!r} of {first.dependency.condition.model}"
+        error = f"{what} {first.pk}: {reason}"
         return self._rendered(ticket, RenderResult("failed", error=error))
 
     # Matching
@@ -264,9 +273,23 @@ class Dispatch:
             self._give_up(connection)
 
     def _give_up(self, connection: Connection) -> None:
-        """Owe a connection no updates any more, as it has to load its page again."""
+        """Owe a connection no updates for now, as it has to load its page again."""
         connection.overdue = True
         self._following.unwatch(connection)
+        self._unfollowed[connection.id] = connection
+
+    def _follow_again(self) -> list[str]:
+        """Let those follow their pages again of what they had coming little is left.
+
+        Returns their ids: of what happened meanwhile they have heard nothing.
+        """
+        few = self._most_owed() // 2
+        again = [each for each in self._unfollowed.values() if len(each.floors) <= few]
+        for connection in again:
+            del self._unfollowed[connection.id]
+            connection.overdue = False
+            self._following.watch(connection, None)
+        return [each.id for each in again]
 
     def _most_owed(self) -> int:
         """How many updates one connection may have coming."""
@@ -288,7 +311,9 @@ class Dispatch:
         if result.status in ("failed", "gone"):
             # What they show is out of date, and no event will tell.
             told = sorted({each.connection.id for each in owed})
-            report = Report(result.error or f"{run.key[1]} {run.owed[0].pk} has no such key")
+            first = run.owed[0]
+            what = f"{first.dependency.condition.model} {first.pk}"
+            report = Report(result.error or f"{what} has no such key")
             return [report, *([Refresh(tuple(told), "error")] if told else [])]
         pages, overdue = self._following.replace(owed, result.page, run)
         actions: list[Action] = list(sends(owed, result.payload, pages, self.unsettled()))

@@ -10,13 +10,11 @@ from serverpush.protocol import Dependency
 
 
 def marks(dependencies: Sequence[Dependency]) -> list[str]:
-    """The mark of each: empty where there is one only.
+    """The mark of each.
 
     Made of what an update is, not of its place: a view that runs again may give its
     page others beside it, and an event that was sent before is still known by its id.
     """
-    if len(dependencies) == 1:
-        return [""]
     return [_mark(each) for each in dependencies]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from serverpush.exceptions import BadMessage
@@ -23,6 +23,21 @@ from serverpush.server.core.topics import Kept
 MAX_TOPICS = 200
 # Bytes of an event beside its data.
 OVERHEAD = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """What is known of a connection's user.
+
+    ``user`` is its key, ``key`` that of the session, which is a secret, and ``session``
+    the hash of it; ``bearer`` is the hash of the user's token, if that is one of the
+    project's own. Each is empty where there is none.
+    """
+
+    user: str = ""
+    key: str = ""
+    session: str = ""
+    bearer: str = ""
 
 
 class Messaging:
@@ -51,49 +66,71 @@ class Messaging:
         self._unsettled = unsettled
         self._people = People()
         self._bearers = Bearers()
+        # Connections of which nobody has looked yet whether there is still access.
+        self._unseen: dict[str, tuple[Stranger, Whose]] = {}
         self._followers: dict[Topic, dict[str, None]] = {}
         self._followed: dict[str, dict[Topic, None]] = {}
 
     # Connections
 
     def connect(
-        self,
-        id: str,
-        since: Position,
-        *,
-        user: str = "",
-        key: str = "",
-        session: str = "",
-        bearer: str = "",
+        self, id: str, since: Position, whose: Whose, *, is_unseen: bool = False
     ) -> list[Action]:
         """Let a connection of the registry hear what is for everybody and for its user.
 
         Arguments:
             since: where it stands.
-            user: the key of its user, if that is known.
-            key, session: its session's key, which is a secret, and the hash of it.
-            bearer: the hash of its user's token, if that is one of the project's own.
+            is_unseen: nobody knows whether there is still access: what is for its user
+                waits for ``seen``.
         """
         self._add(id, EVERYBODY)
-        if bearer and not user:
-            return self._connect_bearer(id, since, bearer)
-        topics = [EVERYBODY]
+        if not is_unseen:
+            return self._let_hear(id, since, whose, [EVERYBODY])
+        stranger = Stranger(id)
+        self._unseen[id] = stranger, whose
+        last = self._log.topics.last_to_users
+        if last is not None and since < last:
+            self._suspect(stranger, since)
+        return self._replay(id, [EVERYBODY], since)
+
+    def seen(self, id: str) -> list[Action]:
+        """There is access: let a connection hear what is for its user, if that waited."""
+        if id not in self._unseen:
+            return []
+        stranger, whose = self._unseen.pop(id)
+        since = self._settle(stranger)
+        return self._let_hear(id, self._log.head if since is None else since, whose, [])
+
+    @property
+    def unseen(self) -> list[str]:
+        """The connections that wait for ``seen``."""
+        return list(self._unseen)
+
+    def _let_hear(
+        self, id: str, since: Position, whose: Whose, topics: list[Topic]
+    ) -> list[Action]:
+        """Let a connection hear what is for its user; ``topics`` are to be replayed with it."""
+        user, session = whose.user, whose.session
+        if whose.bearer and not user:
+            return self._connect_bearer(id, since, whose.bearer, topics)
         found = self._people.come(id, session) if session and not user else ""
         known = found or ""
         if known and not self._bind(id, known):
             return [End((id,))]
         if user or known:
-            topics.append(user_topic(user or known))
+            topics = [*topics, user_topic(user or known)]
             self._add(id, topics[-1])
         elif found is None:
-            stranger = self._people.add(id, key, session)
+            stranger = self._people.add(id, whose.key, session)
             last = self._log.topics.last_to_users
             if last is not None and since < last:
                 self._suspect(stranger, since)
                 self._people.ask(stranger)
         return self._replay(id, topics, since)
 
-    def _connect_bearer(self, id: str, since: Position, token: str) -> list[Action]:
+    def _connect_bearer(
+        self, id: str, since: Position, token: str, topics: list[Topic]
+    ) -> list[Action]:
         stranger = self._bearers.add(id, token)
         users = self._log.topics.users_after(since)
         if users:
@@ -101,7 +138,7 @@ class Messaging:
             self._bearers.ask(users)
             self._bearers.wait(stranger)
         # One that stands for all that nothing is known of any more.
-        return self._replay(id, [EVERYBODY, user_topic("")], since)
+        return self._replay(id, [*topics, user_topic("")], since)
 
     def ended(self, ending: Ending) -> None:
         """Forget whose sessions are of users whose access has ended, or may have.
@@ -118,6 +155,7 @@ class Messaging:
         """Forget a connection."""
         for topic in self._followed.pop(id, ()):
             self._remove(id, topic)
+        self._unseen.pop(id, None)
         self._people.discard(id)
         self._bearers.discard(id)
 
@@ -224,6 +262,8 @@ class Messaging:
 
     def _suspect_strangers(self, topics: tuple[Topic, ...], since: Position) -> None:
         """What was sent to the topics of users after ``since`` may be for strangers."""
+        for stranger, _ in self._unseen.values():
+            self._suspect(stranger, since)
         for stranger in self._people.strangers():
             if stranger.since is None:
                 self._suspect(stranger, since)
@@ -240,15 +280,20 @@ class Messaging:
             stranger.since = since
             stranger.ticket = connection.floors.hold(since)
 
-    def _introduce(self, stranger: Stranger, user: str) -> Iterator[Action]:
-        """A stranger is this user, or with "" nobody for whom there was anything."""
+    def _settle(self, stranger: Stranger) -> Position | None:
+        """Hold a stranger's safe position no longer; returns where its messages begin, if any."""
         since, ticket = stranger.since, stranger.ticket
         stranger.since = stranger.ticket = None
         connection = self._registry.get(stranger.id)
-        if connection is None:
-            return
-        if ticket is not None:
+        if connection is not None and ticket is not None:
             connection.floors.release(ticket)
+        return since
+
+    def _introduce(self, stranger: Stranger, user: str) -> Iterator[Action]:
+        """A stranger is this user, or with "" nobody for whom there was anything."""
+        since = self._settle(stranger)
+        if self._registry.get(stranger.id) is None:
+            return
         if user and not self._bind(stranger.id, user):
             yield End((stranger.id,))
         elif user:

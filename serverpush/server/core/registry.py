@@ -50,7 +50,7 @@ class Connection:
     ``watched`` and ``marks``, which tell its updates apart, stand beside
     ``page.dependencies``, place by place. ``floors`` holds the position before each
     change that it has not been sent yet. One that is ``overdue`` had too much coming:
-    it has been told to refresh, and gets messages, but no updates any more.
+    it is told to refresh, and gets messages, but no updates until that is gone.
     """
 
     id: str

@@ -62,16 +62,8 @@ class Renderings:
 
     def owe(self, owed: Owed) -> None:
         """Note that a connection has something coming, or no longer has."""
-        serializer = owed.dependency.serializer
-        pk = owed.pk if serializer.reads_object else None
-        key = (
-            owed.dependency.name,
-            owed.dependency.condition.model,
-            serializer,
-            owed.dependency.data,
-            pk,
-            owed.connection.group(owed.dependency),
-        )
+        key = _key(owed)
+        pk = key[4]
         rendering = self._renderings.get(key)
         if rendering is None:
             # One that is shared by several pages takes the turns of the first.
@@ -122,6 +114,17 @@ class Renderings:
             self._queue.add(key, rendering.flow)
 
 
+def _key(owed: Owed) -> RenderKey:
+    dependency = owed.dependency
+    serializer, group = dependency.serializer, owed.connection.group(dependency)
+    if not serializer.reads_object:
+        # A page that is made anew is the same for all its updates. Two at once could end
+        # in the wrong order, and the page show the older one.
+        return "", "", serializer, "", None, group
+    name, model = dependency.name, dependency.condition.model
+    return name, model, serializer, dependency.data, owed.pk, group
+
+
 def _due(owed: Iterable[Owed]) -> Iterator[Owed]:
     """Those that somebody still waits for; the others are released."""
     for each in owed:
@@ -132,14 +135,14 @@ def _due(owed: Iterable[Owed]) -> Iterator[Owed]:
 
 
 def _job(run: Run) -> RenderJob:
-    name, model, serializer, data, _, _ = run.key
+    first = run.owed[0]
     return RenderJob(
-        name=name,
-        model=model,
-        pk=run.owed[0].pk,
+        name=first.dependency.name,
+        model=first.dependency.condition.model,
+        pk=first.pk,
         present=run.present,
-        serializer=serializer,
-        data=data,
+        serializer=first.dependency.serializer,
+        data=first.dependency.data,
         page=run.lead.page,
         visitor=run.lead.visitor,
     )

@@ -11,6 +11,7 @@ urlpatterns = [
     path("everything/", views.everything),
     path("listed/<str:group>/", views.listed),
     path("pair/<int:pk>/<str:group>/", views.pair),
+    path("own/<int:pk>/", views.own),
     path("slow/<int:pk>/", views.slow),
     path("save/<int:pk>/<int:version>/", views.save),
 ]

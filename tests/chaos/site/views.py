@@ -87,6 +87,15 @@ def pair_update(request, pk, group):
     ]
 
 
+def own(request, pk):
+    request.session.get("name")
+    return shown(own=Item.objects.filter(pk=pk))
+
+
+def own_update(request, pk):
+    return [update("own", {"pk": pk}, data=VERSION)]
+
+
 def slow(request, pk):
     return shown(slow=Item.objects.filter(pk=pk))
 

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from serverpush.server.notifier import REMEMBERED_BATCHES
 from tests.live.processes import ROOT
 
 from .chart import chart
@@ -37,7 +38,9 @@ def main() -> int:
         parser.error(f"there are two quiet minutes and a warm-up: take {SHORTEST} or more")
     busy = chosen.minutes * 60 - 2 * QUIET
     warm_up = max(WARM_UP, busy * 0.2)
-    plan = Plan(chosen.clients, warm_up, busy - warm_up, QUIET, stay=15, every=5)
+    plan = Plan(
+        chosen.clients, warm_up, busy - warm_up, QUIET, stay=15, every=5, batches=REMEMBERED_BATCHES
+    )
     with tempfile.TemporaryDirectory() as folder:
         outcome = Soak(Path(folder), plan, tell).run()
     what = f"{chosen.minutes:g} minutes, {chosen.clients} clients coming and going"

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import json
 import random
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from tests.live.clients import page_record
 from tests.live.processes import Live
@@ -17,6 +19,7 @@ from .wire import Polling, WebSocket, get
 
 AUTHORS = 20
 USERS = 10
+ROOMS = 10
 
 # Of a hundred lives.
 WAYS = {
@@ -30,6 +33,7 @@ WAYS = {
     "flood": 3,
     "silent": 4,
 }
+TOKENS = re.compile(r'<script id="tokens".*?>(.*?)</script>')
 GONE = (OSError, EOFError, TimeoutError)
 
 
@@ -82,6 +86,11 @@ class Crowd:
             pk = self._random.randint(1, AUTHORS)
             await get(self.live.site_port, f"/author/{pk}/save/?name=name{count}")
             self.counted["saves"] += 1
+            if count % 5 == 0:
+                room = f"soak-{self._random.randrange(ROOMS)}"
+                sent = {"send_update": [room, count], "notify_all": [count]}
+                await get(self.live.site_port, f"/send/?do={quote(json.dumps(sent))}")
+                self.counted["messages"] += 2
             await self.rest(0.1)
 
     async def rest(self, seconds: float) -> None:
@@ -101,7 +110,7 @@ class Life:
         self.crowd, self.way, self.random = crowd, way, random
         self.live, self.counted = crowd.live, crowd.counted
         self.headers: dict[str, str] = {}
-        self.safe = ""
+        self.safe = self.channel = ""
 
     async def live_it(self) -> None:
         auth = await self._auth()
@@ -128,7 +137,11 @@ class Life:
             self.headers = {"Cookie": answer.cookie, "Origin": "http://127.0.0.1"}
         if self.way == "stranger":
             self.headers = {"Origin": "http://evil.example"}
+        elif self.random.random() < 0.2:
+            path = f"/room/soak-{self.random.randrange(ROOMS)}/"
         answer = await get(self.live.site_port, path, self.headers)
+        if tokens := TOKENS.search(answer.text):
+            self.channel = json.loads(tokens[1])["channel"]
         return {"page": page_record(answer.text)["page"]}
 
     async def _connection(self, auth: dict[str, Any]) -> None:
@@ -186,15 +199,17 @@ class Life:
                     self.counted["refused"] += 1
                     return
                 elif packet.startswith("42"):
-                    self._event(*json.loads(packet[2:]))
+                    await self._event(wire, *json.loads(packet[2:]))
                 elif packet in ("1", "41"):
                     return
 
-    def _event(self, name: str, *arguments: Any) -> None:
+    async def _event(self, wire: Polling | WebSocket, name: str, *arguments: Any) -> None:
         self.counted["control" if name.startswith("serverpush:") else "events"] += 1
         told = arguments[-1]
         if name == "serverpush:ready" and told["live"]:
             self.safe = told["position"]
+        if name == "serverpush:ready" and self.channel:
+            await wire.send(f"421{json.dumps(['subscribe', {'channel': self.channel}])}")
         self.safe = told.get("safe", self.safe)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.chaos.watchers import Reporter
 from tests.live.processes import Live
 
 from .clients import AUTHORS, USERS, Crowd
@@ -33,6 +34,7 @@ class Plan:
     quiet: float
     stay: float
     every: float
+    batches: int = 0
 
     @property
     def total(self) -> float:
@@ -60,7 +62,8 @@ class Outcome:
         """Name and value, with the units."""
         assert self.before is not None
         assert self.after is not None
-        told = {name: f"{self.counted[name]:,}" for name in ("lives", "events", "refused", "saves")}
+        names = ("lives", "events", "refused", "saves", "messages")
+        told = {name: f"{self.counted[name]:,}" for name in names}
         one, other = self.before.push, self.after.push
         told["push server"] = f"{megabytes(one.memory)} → {megabytes(other.memory)}"
         told["its open files"] = f"{one.files} → {other.files}"
@@ -86,6 +89,7 @@ class Soak:
             self.live.shell(SEED)
             self.live.start_push()
             self.live.start_site()
+            self._fill(self.plan.batches)
             asyncio.run(self._run())
         finally:
             self.live.stop()
@@ -94,6 +98,13 @@ class Soak:
             if "Traceback" in process.output:
                 self.outcome.faults.append(f"a traceback in the log:\n{process.output[-3000:]}")
         return self.outcome
+
+    def _fill(self, batches: int) -> None:
+        """Let the push server remember as many bodies as it ever does, before it is measured."""
+        port = Reporter(self.live.notifier_port, self.live.manage("serverpush_key").stdout.strip())
+        for number in range(batches):
+            port.post({"changes": [], "batch": f"soak {number}"})
+        port.close()
 
     async def _run(self) -> None:
         plan = self.plan

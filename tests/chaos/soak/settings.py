@@ -2,4 +2,6 @@
 
 from tests.live.settings import *  # noqa: F403
 
+ROOT_URLCONF = "tests.live.urls_remote"
 SERVERPUSH_HISTORY_SIZE = 500
+SERVERPUSH_CHANNELS = {"soak-*": {"history": 100, "presence": True}}

@@ -187,17 +187,36 @@ class TestAway:
             look(access)
         return access
 
-    def test_who_comes_with_an_older_page_is_looked_at_first(self, swept):
-        assert swept.doubts(GRACE, RENDERED)
-        assert not swept.doubts(ADA, RENDERED), "she has been here all the time"
-        swept.want(GRACE)
-        look(swept, _2=None)
+    def test_who_comes_with_an_older_page_is_unseen_until_somebody_has_looked(self, swept):
+        now = NOW + 3 * SWEEP_SECONDS
+        swept.add("g", GRACE, RENDERED)
+        assert swept.is_unseen("g")
+        assert not swept.is_unseen("a"), "she has been here all the time"
+        swept.tick(now + 1)
+        assert look(swept, now + 1) == []
+        assert not swept.is_unseen("g")
+
+    def test_its_session_may_have_ended(self, swept):
+        now = NOW + 3 * SWEEP_SECONDS
+        swept.add("g", GRACE, RENDERED)
+        swept.tick(now + 1)
+        assert look(swept, now + 1, _2=None) == [End(("g",))]
         assert swept.refuses(GRACE, RENDERED)
+
+    def test_for_one_for_which_somebody_waits_it_is_looked_at_once(self, swept):
+        swept.add("g", GRACE, RENDERED)
+        swept.want(GRACE)
+        look(swept)
+        assert not swept.is_unseen("g")
+
+    def test_a_page_for_everybody_has_nothing_to_be_looked_at(self, swept):
+        swept.add("g", Visit(GRACE.key, GRACE.session, is_bound=False), RENDERED)
+        assert not swept.is_unseen("g")
 
     def test_one_that_was_rendered_just_now_is_looked_at_soon(self, swept):
         now = NOW + 3 * SWEEP_SECONDS
-        assert not swept.doubts(GRACE, now)
         swept.add("g", GRACE, now)
+        assert not swept.is_unseen("g")
         swept.tick(now + 1)
         assert look(swept, now + 1, _2=None) == [End(("g",))]
 
@@ -205,11 +224,11 @@ class TestAway:
         now = NOW + 3 * SWEEP_SECONDS
         after = Access(max_age=100, now=now + 5)
         after.load(swept.dump())
-        assert not after.doubts(ADA, RENDERED)
-        assert after.doubts(GRACE, RENDERED)
+        assert not comes_unseen(after, ADA)
+        assert comes_unseen(after, GRACE)
         long_after = Access(max_age=1000, now=now + 2 * SWEEP_SECONDS)
         long_after.load(swept.dump())
-        assert long_after.doubts(ADA, RENDERED)
+        assert comes_unseen(long_after, ADA)
 
 
 def test_nobodys_pages_are_not_a_users(access):
@@ -475,6 +494,11 @@ def many(count):
     for number in range(count):
         access.add(str(number), Visit(f"key {number}", f"hash {number}"), RENDERED)
     return access
+
+
+def comes_unseen(access, visit):
+    access.add("new", visit, RENDERED)
+    return access.is_unseen("new")
 
 
 def looked_at(access):

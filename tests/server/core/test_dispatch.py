@@ -739,6 +739,29 @@ class TestTooMuch:
         world.save(1)
         assert world.dispatch.next_job() is None
 
+    def test_when_that_is_gone_it_is_followed_again(self, world):
+        world.connect("all", world.page(where()))
+        for pk in range(1, 14):
+            world.save(pk)
+        world.do(world.dispatch.tick())
+        world.save(20)
+        world.work()
+        world.do(world.dispatch.tick())
+        assert world.refreshes("all") == ["history", "history"], "it has not heard of the last"
+        assert world.dispatch.tick() == []
+        world.save(20, title="more")
+        world.work()
+        assert world.events("all") == [("changed", 20, {"pk": 20, "title": "more"})]
+
+    def test_one_that_has_left_is_not(self, world):
+        world.connect("all", world.page(where()))
+        for pk in range(1, 14):
+            world.save(pk)
+        world.do(world.dispatch.tick())
+        world.dispatch.disconnect("all")
+        world.work()
+        assert world.dispatch.tick() == []
+
     def test_what_one_instance_has_coming_is_one_thing_however_often_it_changes(self, world):
         world.connect("all", world.page(where()))
         for _ in range(50):

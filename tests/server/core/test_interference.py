@@ -75,6 +75,23 @@ def list_and_field_map(world, condition):
     return page, renewed
 
 
+def test_a_page_is_not_made_anew_twice_at_once_for_two_of_its_updates(world):
+    books = dependency(ANY, name="reload", serializer=VIEW)
+    pens = dependency(PENS, name="reload", serializer=VIEW, data='["x"]')
+    page = Page("/", time=world.now, recorded=world.now, dependencies=(books, pens))
+    world.tick()
+    world.connect("a", page)
+    world.save(1)
+    ticket, _ = world.dispatch.next_job()
+    world.dispatch.changed(Change("shop.pen", 9, "changed", world.clock), world.now)
+    assert world.dispatch.next_job() is None, "its end could come first, and be what is shown"
+    world.do(world.dispatch.answer(ticket, RenderResult("done", '"older"')))
+    ticket, job = world.dispatch.next_job()
+    assert (job.name, job.model, job.pk) == ("reload", "shop.pen", 9)
+    world.do(world.dispatch.answer(ticket, RenderResult("done", '"newer"')))
+    assert world.events("a") == [("changed", 1, "older"), ("changed", 9, "newer")]
+
+
 def answer_view_first(world, renewed):
     first, second = world.dispatch.next_job(), world.dispatch.next_job()
     view, match = (first, second) if isinstance(first[1], RenderJob) else (second, first)

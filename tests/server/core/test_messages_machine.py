@@ -20,7 +20,7 @@ from serverpush.results import IdentifyResult, UsersResult
 from serverpush.server.core.actions import End, Refresh, Send
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
-from serverpush.server.core.messaging import Messaging
+from serverpush.server.core.messaging import Messaging, Whose
 
 from .machine import STEPS, step
 from .world import MODELS, World, where
@@ -111,7 +111,7 @@ class Messages(RuleBasedStateMachine):
         self.clients: list[Client] = []
         self.sent: list[tuple[Position, tuple[str, ...]]] = []
         self.running: list[tuple[Any, Any]] = []
-        self.count = 0
+        self.count = self.comings = 0
 
     @initialize(who=st.sampled_from(WHO))
     def first(self, who: Any) -> None:
@@ -204,7 +204,11 @@ class Messages(RuleBasedStateMachine):
         live, actions = dispatch.connect(
             client.id, client.page, Visitor(), since, returns=safe is not None
         )
-        told = self.messaging.connect(client.id, since, **client.who)
+        # Nobody has looked yet whether those that are known by name have access.
+        self.comings += 1
+        told = self.messaging.connect(
+            client.id, since, Whose(**client.who), is_unseen=self.comings % 2 == 0
+        )
         connection = dispatch.registry.get(client.id)
         is_owed = connection is not None and len(connection.floors) > 0
         if live and not told and not is_owed:
@@ -225,6 +229,11 @@ class Messages(RuleBasedStateMachine):
             client.take(each)
 
     # The renderers
+
+    @precondition(lambda self: self.messaging.unseen)
+    @step(data=st.data())
+    def see(self, data: st.DataObject) -> None:
+        self.apply(self.messaging.seen(data.draw(st.sampled_from(self.messaging.unseen))))
 
     @step(fate=FATES)
     def take_job(self, fate: str) -> None:
@@ -347,6 +356,8 @@ class Messages(RuleBasedStateMachine):
         for client in list(self.clients):
             if not client.connected:
                 self.connect(client)
+        for id in self.messaging.unseen:
+            self.apply(self.messaging.seen(id))
         self.settle()
         for client in self.clients:
             owed = [

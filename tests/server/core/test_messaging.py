@@ -14,7 +14,7 @@ from serverpush.results import IdentifyResult
 from serverpush.server.core import dispatch
 from serverpush.server.core import messaging as module
 from serverpush.server.core.actions import End, Refresh, Report, Send
-from serverpush.server.core.messaging import Messaging
+from serverpush.server.core.messaging import Messaging, Whose
 from serverpush.server.core.people import FORGET_SECONDS
 from tests.server.core.world import World, where
 
@@ -55,11 +55,14 @@ class Post:
         self.bound.append((id, user))
         return user not in self.without_access
 
-    def connect(self, id, since=None, page=None, **whose):
+    def connect(self, id, since=None, page=None, is_unseen=False, **whose):
         since = self.log.head if since is None else since
         page = page or Page("/", time=self.world.clock)
         self.dispatch.connect(id, page, Visitor(), since)
-        self.do(self.messaging.connect(id, since, **whose))
+        self.do(self.messaging.connect(id, since, Whose(**whose), is_unseen=is_unseen))
+
+    def see(self, id):
+        self.do(self.messaging.seen(id))
 
     def leave(self, id):
         self.messaging.disconnect(id)
@@ -332,6 +335,40 @@ class TestStrangers:
         assert post.got == {"a": ["hi"], "here": ["hi", "secret"], "tab": ["secret"]}
         post.identify(_k="")
         assert "again" not in post.got
+
+    @pytest.mark.parametrize("whose", [{"user": "7"}, {"user": "7", "key": "k", "session": "s"}])
+    def test_what_is_for_a_user_waits_until_somebody_has_looked(self, post, whose):
+        since = post.log.head
+        post.send("missed", "user:7")
+        post.connect("a", since, is_unseen=True, **whose)
+        post.send("secret", "user:7")
+        post.send("all")
+        assert post.got == {"a": ["all"]}
+        assert post.metas["a"][0]["safe"] == str(since)
+        assert post.messaging.next_job() is None
+        post.see("a")
+        assert post.got["a"] == ["all", "missed", "secret"]
+        post.send("more", "user:7")
+        assert post.got["a"][-1] == "more"
+        post.see("a")
+        assert len(post.got["a"]) == 4
+
+    def test_who_was_never_seen_hears_of_nothing(self, post):
+        since = post.log.head
+        post.connect("a", since, is_unseen=True, user="7")
+        post.send("secret", "user:7")
+        assert post.messaging.unseen == ["a"]
+        post.leave("a")
+        post.see("a")
+        assert (post.got, post.messaging.unseen) == ({}, [])
+
+    def test_a_stranger_is_asked_about_after_the_look(self, post):
+        post.connect("a", is_unseen=True, key="k", session="s")
+        post.send("hi", "user:7")
+        assert post.messaging.next_job() is None
+        post.see("a")
+        post.identify(_k="7")
+        assert post.got == {"a": ["hi"]}
 
     def test_who_left_is_not_asked_about(self, post):
         post.connect("a", key="k", session="s")
