@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+CURL := tests/live/test_messages.py::test_a_loop_of_curl_arrives_in_order
 # Tests that nothing else may run beside: they measure how long others are kept waiting.
 ALONE := $(addprefix tests/chaos/test_,03_absent.py 06_reads_nothing.py 07_inbound.py)
 
@@ -91,7 +92,7 @@ bench: $(VENV)/.test
 
 chaos: $(VENV)/.test
 	@rm -rf build/chaos
-	$(BIN)/python -m pytest --full tests/chaos/test_[01][0-9]_*.py
+	$(BIN)/python -m pytest --full tests/chaos/test_[01][0-9]_*.py $(CURL)
 	$(BIN)/python -m tests.chaos.table
 
 clean:

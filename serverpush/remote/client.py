@@ -16,6 +16,7 @@ from typing import Any, Self
 import socketio
 
 from serverpush.exceptions import ConnectionRefused, PushServerAway
+from serverpush.remote.connection import new_connection
 from serverpush.remote.handshake import Handshake, reason_of, status_of
 from serverpush.remote.replay import Replay, Subscription
 
@@ -26,8 +27,9 @@ ANSWER_SECONDS = 20.0
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 # Refusals that another try may end.
 FOR_NOW = frozenset({"too_many_connections", "server_error"})
-# What the library calls for each packet.
-PACKETS = frozenset({"_handle_event_internal", "_handle_eio_message"})
+# Events that may wait for an iteration, and seconds between two looks whether it has ended.
+MAX_WAITING = 10_000
+ROOM_SECONDS = 1.0
 FORBIDDEN = "HTTP 403: the Origin is not one of the site's, or a proxy does not let you in"
 
 
@@ -61,8 +63,10 @@ class Client:
     (``WEBSOCKET_CLIENT_CA_BUNDLE``) that can't be read.
 
     A connection that is lost is made again, without an end, and what was missed comes
-    then, each once and in order. A thread does that, from the first iteration or
-    ``subscribe`` until ``close`` or the end of a ``with`` block.
+    then, each once and in order. So it is where nobody takes what comes: when 10,000 events
+    wait, no more are read, and the server closes the connection in a while. A thread does
+    that, from the first iteration or ``subscribe`` until ``close`` or the end of a ``with``
+    block.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Client:
         self._replay = Replay(since, is_recorded=page is not None)
         self._subscriptions: list[Subscription] = []
         self._events: queue.SimpleQueue[Event | Exception | None] = queue.SimpleQueue()
+        self._room = threading.Semaphore(MAX_WAITING)
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._closed = threading.Event()
@@ -117,6 +122,7 @@ class Client:
         while (event := self._events.get()) is not None:
             if isinstance(event, Exception):
                 raise event
+            self._room.release()
             yield event
             if event.name == "serverpush:logout":
                 return
@@ -269,7 +275,7 @@ class Client:
             return
         if "present" in answer:
             # Whoever came or went meanwhile is not told again.
-            self._events.put(Event("presence", answer["present"], {"channel": answer["channel"]}))
+            self._hand(Event("presence", answer["present"], {"channel": answer["channel"]}))
 
     def _later(self, connection: socketio.Client, subscription: Subscription, wait: float) -> None:
         def again() -> None:
@@ -301,30 +307,10 @@ class Client:
         return answer
 
     def _connection(self) -> socketio.Client:
-        """A new one, which hands over packets in the order in which they come."""
-        connection = socketio.Client(
-            reconnection=False,
-            handle_sigint=False,
-            websocket_extra_options=dict(self._handshake.options),
-        )
-        start = connection.eio.start_background_task
-
-        def start_or_call(target: Any, *arguments: Any, **options: Any) -> Any:
-            # The library would start a thread for each, and lose their order.
-            if getattr(target, "__name__", "") not in PACKETS:
-                return start(target, *arguments, **options)
-            try:
-                return target(*arguments, **options)
-            except Exception as error:  # noqa: BLE001
-                # Its thread would end by it, and leave a connection that nobody reads.
-                self._broken = error
-                connection.eio.ws.shutdown()
-
-        connection.start_background_task = start_or_call
-        connection.eio.start_background_task = start_or_call
-        connection.on("*", self._take)
-        connection.on("connect_error", self._note_refusal)
-        return connection
+        """A new one, which has yet to connect."""
+        made = new_connection(dict(self._handshake.options), self._take, self._note_broken)
+        made.on("connect_error", self._note_refusal)
+        return made
 
     def _disconnect(self, connection: socketio.Client) -> None:
         connection.disconnect()
@@ -333,6 +319,9 @@ class Client:
             connection.eio.ws.shutdown()
 
     # In the order in which they come
+
+    def _note_broken(self, error: Exception) -> None:
+        self._broken = error
 
     def _note_refusal(self, data: Any) -> None:
         found = data.get("data") if isinstance(data, dict) else None
@@ -354,8 +343,19 @@ class Client:
             # it gets them anyway, and a token would become too old.
             kept = {name: told for name, told in self._auth.items() if name in ("user", "tab")}
             self._auth = {"page": meta["page"], **kept}
-        self._events.put(Event(name, data, meta))
+        self._hand(Event(name, data, meta))
         self._replay.advance(meta.get("safe", ""))
+
+    def _hand(self, event: Event) -> None:
+        """Let an iteration have an event.
+
+        Waits while too many do: then the server keeps what comes next, for as long as it
+        keeps anything, and says so where it was too much.
+        """
+        while not self._room.acquire(timeout=ROOM_SECONDS):
+            if self._closed.is_set():
+                return
+        self._events.put(event)
 
     def _go_on(self, told: dict[str, Any]) -> None:
         """What was missed is gone, and has been told."""

@@ -128,7 +128,8 @@ def test_the_chat_of_two_and_one_who_reads_along(two, window, demo):
     nobody.context.set_offline(False)
     nobody.evaluate("serverpush.start()")
     expect(nobody.locator("#lines li").last).to_have_text("ada Still there?")
-    assert nobody.locator("#lines li", has_text="Hi!").count() == 1
+    for text in ("Hi!", "Still there?"):
+        assert nobody.locator("#lines li", has_text=text).count() == 1
     # Others are told of who is gone, in a while.
     grace.close()
     expect(ada.locator("#users li")).to_have_text(["ada"], timeout=40_000)
@@ -156,6 +157,17 @@ def test_notes_ring_in_all_windows_of_their_user_and_in_no_other(two, demo):
     expect(nobody.locator("#count")).to_have_text(str(before + 1))
     for page in (ada, nobody):
         assert page.locator("text=Only for").count() == 0
+    # And back.
+    second.select_option("#recipient", label="ada")
+    second.fill("#note", "Back to ada")
+    second.click("#ring button")
+    expect(ada.locator("[data-notice]")).to_have_text("grace: Back to ada")
+    expect(ada.locator("#bell")).to_have_attribute("data-unread", "1")
+    grace.click("text=+1")
+    expect(nobody.locator("#count")).to_have_text(str(before + 2))
+    for page in (grace, second, nobody):
+        assert page.locator("[data-notice]", has_text="Back to ada").count() == 0
+        expect(page.locator("#bell[data-unread='2']")).to_have_count(0)
     second.click("text=Mark all as read")
     expect(grace.locator("#bell")).to_have_attribute("data-unread", "0")
 

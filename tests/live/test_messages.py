@@ -261,19 +261,21 @@ def test_the_examples_of_the_docs(live, visitor, connect):
     assert page.event("weather")[0] == "sunny"
 
 
-def test_a_loop_of_curl_arrives_in_order(live, visitor, connect):
+def test_a_loop_of_curl_arrives_in_order(live, visitor, connect, request):
+    """``make chaos`` sends a thousand."""
+    count = 1000 if request.config.getoption("--full") else 100
     page = open_public(visitor(), connect)
-    environ = {**os.environ, "URL": live.notifier_url}
+    environ = {**os.environ, "URL": live.notifier_url, "COUNT": str(count)}
     environ["NOTIFIER_KEY"] = live.manage("serverpush_key").stdout.strip()
     loop = """
-        for number in $(seq 0 99); do
+        for number in $(seq 0 $((COUNT - 1))); do
             curl --silent --show-error --fail --output /dev/null "$URL/publish" \\
                 --header "Authorization: Bearer $NOTIFIER_KEY" \\
                 --data '{"to": "all", "data": '$number'}'
         done
     """
-    subprocess.run(["sh", "-ec", loop], env=environ, check=True, timeout=60)
-    assert [page.event("message")[0] for _ in range(100)] == list(range(100))
+    subprocess.run(["sh", "-ec", loop], env=environ, check=True, timeout=300)
+    assert [page.event("message")[0] for _ in range(count)] == list(range(count))
 
 
 class TestCommand:

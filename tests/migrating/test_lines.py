@@ -38,7 +38,7 @@ def check(rf, db):
     request = rf.get("/")
     request.user = AnonymousUser()
     user = User.objects.create(username="ada")
-    names = {"user": user, "channel_id": "id", "data": {"type": "answer"}}
+    names = {"user": user, "token": "x", "channel_id": "id", "data": {"type": "answer"}}
     exec("from serverpush.client import *", names)
 
     def check(system, code):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import pytest
 
 from serverpush import Client
 from serverpush.exceptions import PushServerAway
 from serverpush.remote import client as clients
+from tests.live.processes import wait_until
 
 NEW = {"id": "1.a", "safe": "1", "page": "a newer token"}
 
@@ -37,3 +39,42 @@ def test_who_subscribes_hears_that_there_is_no_connection(monkeypatch):
         pytest.raises(PushServerAway, match="no connection"),
     ):
         client.subscribe("token of news")
+
+
+class TestWhoTakesNothing:
+    @pytest.fixture
+    def client(self, monkeypatch):
+        monkeypatch.setattr(clients, "MAX_WAITING", 2)
+        monkeypatch.setattr(clients, "ROOM_SECONDS", 0.05)
+        # It never connects: what comes is handed to it here.
+        monkeypatch.setattr(clients.Client, "_start", lambda self: None)
+        return Client("http://127.0.0.1:8013")
+
+    @pytest.fixture
+    def reading(self, client):
+        """The library's thread, to which three events have come."""
+
+        def read():
+            for number in range(3):
+                client._take("news", number, {"id": str(number), "safe": str(number)})
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        wait_until(lambda: client._events.qsize() == 2, "two wait")
+        yield thread
+        client.close()
+        thread.join()
+
+    def test_reads_no_more(self, client, reading):
+        assert reading.is_alive()
+        assert client._replay.safe == "1", "what was not read is asked for again"
+        events = iter(client)
+        assert [next(events).data for _ in range(3)] == [0, 1, 2]
+        reading.join(20)
+        assert client._replay.safe == "2"
+
+    def test_can_be_closed(self, client, reading):
+        client.close()
+        reading.join(20)
+        assert not reading.is_alive()
+        assert [each.data for each in client] == [0, 1]
