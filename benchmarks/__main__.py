@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmarks import delivery, fairness, latency
-from benchmarks.site import machine
+from benchmarks import fairness, fanout, latency
+from benchmarks.watching import machine
 
 PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "measurements.md"
 PLACE = re.compile(r"(<!-- figures:begin -->\n).*?(<!-- figures:end -->)", re.DOTALL)
@@ -14,7 +14,7 @@ PLACE = re.compile(r"(<!-- figures:begin -->\n).*?(<!-- figures:end -->)", re.DO
 
 def main() -> None:
     rows = []
-    for module in (latency, delivery, fairness):
+    for module in (latency, fanout, fairness):
         print(f"{module.__name__}: {(module.__doc__ or '').splitlines()[0]}", flush=True)
         for what, figure in module.measure():
             print(f"  {what}: {figure}", flush=True)

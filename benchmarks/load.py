@@ -1,70 +1,117 @@
-"""A load client: many WebSockets in one process, which only count what comes.
+"""A load client: thousands of WebSockets in one process, which count what comes.
 
-Run by the benchmarks as a process of its own: ``python -m benchmarks.load PORT
-CLIENTS TOKEN``. Prints ``joined`` when all are, then answers each line ``COUNT``
-on its standard input with ``done`` when so many events have come in all.
+Run by the benchmarks in a virtual environment that has picows, a compiled WebSocket client.
+It reads commands as lines of JSON and answers each with one:
+
+``{"connect": 1000, "url": "ws://…", "auth": {…}, "mark": "42[\\"bench\\""}``
+    opens connections, one after another, and waits until all are ready: as a client of
+    Socket.IO with ``auth``, or of bare WebSockets without it. ``mark`` is how events begin.
+    ``"at_once"`` is how many may be on their way, 1 by default.
+``{"wait": 1000}``
+    waits until so many more events have come; answers when the last came, in seconds
+    since the epoch.
 """
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import json
-import os
-import selectors
-import socket
-import struct
+import resource
 import sys
+import time
+from typing import Any
 
-MARK = b'["bench",'
-CHUNK = 1 << 16
-HANDSHAKE = (
-    "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: {key}\r\n\r\n"
-)
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+READY = b'42["serverpush:ready"'
 
 
-def frame(text: str) -> bytes:
-    """A masked text frame; the mask is zero, so the payload is plain (RFC 6455, 5.2)."""
-    data = text.encode()
-    size = len(data)
-    head = struct.pack("!BB", 0x81, 0x80 | size) if size < 126 else None
-    head = head or struct.pack("!BBH", 0x81, 0x80 | 126, size)
-    return head + b"\0\0\0\0" + data
+class Counter:
+    """What has come by all connections."""
+
+    def __init__(self) -> None:
+        self.ready = self.events = self.waited_for = 0
+        self.last = 0.0
+        self.changed = asyncio.Event()
+
+    def event(self) -> None:
+        self.events += 1
+        self.last = time.time()
+        if self.events == self.waited_for:
+            self.changed.set()
 
 
-def join(port: int, token: str) -> socket.socket:
-    sock = socket.create_connection(("127.0.0.1", port))
-    key = base64.b64encode(os.urandom(16)).decode()
-    sock.sendall(HANDSHAKE.format(port=port, key=key).encode())
-    sock.sendall(frame("40" + json.dumps({"page": token})))
-    got = b""
-    while b"serverpush:ready" not in got:
-        data = sock.recv(CHUNK)
-        if not data:
-            raise SystemExit(f"the push server closed a connection: {got!r}")
-        got += data
-    sock.setblocking(False)
-    return sock
+class Connection(WSListener):  # type: ignore[misc]
+    """One client."""
+
+    def __init__(self, counter: Counter, mark: bytes, join: bytes | None, own: bool) -> None:
+        self.counter, self.mark, self.join, self.own = counter, mark, join, own
+        self.ready = asyncio.Event()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        if self.join is None:
+            self.is_ready()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type != WSMsgType.TEXT:
+            return
+        data = frame.get_payload_as_bytes()
+        if data.startswith(self.mark):
+            self.counter.event()
+        elif data == b"2":
+            transport.send(WSMsgType.TEXT, b"3")
+        elif self.join is not None and data.startswith(b"0"):
+            transport.send(WSMsgType.TEXT, self.join)
+        elif data.startswith(READY if self.own else b"40"):
+            self.is_ready()
+        elif data.startswith(b"44"):
+            raise SystemExit(f"refused: {data!r}")
+
+    def is_ready(self) -> None:
+        self.counter.ready += 1
+        self.ready.set()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if not self.ready.is_set():
+            raise SystemExit("a connection was closed before it was ready")
 
 
-def main() -> None:
-    port, count, token = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    selector = selectors.DefaultSelector()
-    for _ in range(count):
-        selector.register(join(port, token), selectors.EVENT_READ)
-    print("joined", flush=True)
-    total = 0
-    for line in sys.stdin:
-        wanted = total + int(line)
-        while total < wanted:
-            for key, _ in selector.select():
-                data = key.fileobj.recv(CHUNK)
-                total += data.count(MARK)
-                if data == b"\x81\x012":  # a ping
-                    key.fileobj.sendall(frame("3"))
-        print("done", flush=True)
+async def connect(counter: Counter, kept: list[Any], told: dict[str, Any]) -> None:
+    """Open the connections that a command asks for."""
+    auth = told.get("auth")
+    join = None if auth is None else b"40" + json.dumps(auth).encode()
+    turns = asyncio.Semaphore(told.get("at_once", 1))
+
+    async def one() -> None:
+        async with turns:
+            made = Connection(counter, told["mark"].encode(), join, told.get("own", False))
+            kept.append(await ws_connect(lambda: made, told["url"], enable_auto_pong=True))
+            await made.ready.wait()
+
+    await asyncio.gather(*(one() for _ in range(told["connect"])))
+
+
+async def wait(counter: Counter, count: int) -> None:
+    counter.waited_for += count
+    if counter.events < counter.waited_for:
+        counter.changed.clear()
+        await counter.changed.wait()
+
+
+async def main() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    counter, kept = Counter(), []
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        told = json.loads(line)
+        if "connect" in told:
+            await connect(counter, kept, told)
+        elif "wait" in told:
+            await wait(counter, told["wait"])
+        answer = {"ready": counter.ready, "events": counter.events, "last": counter.last}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

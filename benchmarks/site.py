@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -50,17 +48,3 @@ class Saver:
         self._process.stdin.write("save\n")
         self._process.stdin.flush()
         return float(self._process.stdout.readline())
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time that a process has used, from ``/proc/PID/stat``."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def machine() -> str:
-    """What the figures were measured on."""
-    text = Path("/proc/cpuinfo").read_text()
-    found = re.search(r"model name\s*:\s*(.*)", text)
-    version = ".".join(map(str, sys.version_info[:3]))
-    return f"{os.cpu_count()} cores ({found[1] if found else 'unknown'}), Python {version}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import queue
 import random
 import threading
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import socketio
 from serverpush.exceptions import ConnectionRefused, PushServerAway
 from serverpush.remote.connection import new_connection
 from serverpush.remote.handshake import Handshake, reason_of, status_of
+from serverpush.remote.mailbox import Mailbox
 from serverpush.remote.replay import Replay, Subscription
 
 logger = logging.getLogger("serverpush")
@@ -27,9 +27,6 @@ ANSWER_SECONDS = 20.0
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 # Refusals that another try may end.
 FOR_NOW = frozenset({"too_many_connections", "server_error"})
-# Events that may wait for an iteration, and seconds between two looks whether it has ended.
-MAX_WAITING = 10_000
-ROOM_SECONDS = 1.0
 FORBIDDEN = "HTTP 403: the Origin is not one of the site's, or a proxy does not let you in"
 
 
@@ -86,11 +83,10 @@ class Client:
         self._auth["tab"] = f"{random.getrandbits(128):x}"
         self._replay = Replay(since, is_recorded=page is not None)
         self._subscriptions: list[Subscription] = []
-        self._events: queue.SimpleQueue[Event | Exception | None] = queue.SimpleQueue()
-        self._room = threading.Semaphore(MAX_WAITING)
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._closed = threading.Event()
+        self._mailbox = Mailbox(self._closed)
         self._refused: ConnectionRefused | None = None
         # Why it could not connect, since it last did.
         self._logged: set[str] = set()
@@ -119,15 +115,14 @@ class Client:
         else it can't go on after.
         """
         self._start()
-        while (event := self._events.get()) is not None:
+        while (event := self._mailbox.take()) is not None:
             if isinstance(event, Exception):
                 raise event
-            self._room.release()
             yield event
             if event.name == "serverpush:logout":
                 return
         # For other iterations, and those that come.
-        self._events.put(None)
+        self._mailbox.put(None)
         if self._error is not None:
             raise self._error
 
@@ -162,7 +157,7 @@ class Client:
     def close(self) -> None:
         """Disconnect, and end all iterations."""
         self._closed.set()
-        self._events.put(None)
+        self._mailbox.put(None)
         with self._lock:
             if self._socketio is not None:
                 self._disconnect(self._socketio)
@@ -187,7 +182,7 @@ class Client:
             self._error = error
             # Nothing is subscribed to again.
             self._socketio = None
-            self._events.put(None)
+            self._mailbox.put(None)
             self._ready.set()
 
     def _stay(self) -> None:
@@ -271,11 +266,11 @@ class Client:
                 self._later(connection, subscription, wait)
             elif subscription in self._subscriptions:
                 self._subscriptions.remove(subscription)
-                self._events.put(error)
+                self._mailbox.put(error)
             return
         if "present" in answer:
             # Whoever came or went meanwhile is not told again.
-            self._hand(Event("presence", answer["present"], {"channel": answer["channel"]}))
+            self._mailbox.hand(Event("presence", answer["present"], {"channel": answer["channel"]}))
 
     def _later(self, connection: socketio.Client, subscription: Subscription, wait: float) -> None:
         def again() -> None:
@@ -296,8 +291,11 @@ class Client:
             raise self._error
         if not is_ready or self._socketio is None:
             raise PushServerAway("there is no connection")
+        connection = self._socketio
+        answer: dict[str, Any]
         try:
-            answer: dict[str, Any] = self._socketio.call("subscribe", asked, timeout=ANSWER_SECONDS)
+            with self._mailbox.asking():
+                answer = connection.call("subscribe", asked, timeout=ANSWER_SECONDS)
         except socketio.exceptions.SocketIOError as error:
             raise PushServerAway(str(error) or type(error).__name__) from error
         if "error" in answer:
@@ -343,19 +341,8 @@ class Client:
             # it gets them anyway, and a token would become too old.
             kept = {name: told for name, told in self._auth.items() if name in ("user", "tab")}
             self._auth = {"page": meta["page"], **kept}
-        self._hand(Event(name, data, meta))
+        self._mailbox.hand(Event(name, data, meta))
         self._replay.advance(meta.get("safe", ""))
-
-    def _hand(self, event: Event) -> None:
-        """Let an iteration have an event.
-
-        Waits while too many do: then the server keeps what comes next, for as long as it
-        keeps anything, and says so where it was too much.
-        """
-        while not self._room.acquire(timeout=ROOM_SECONDS):
-            if self._closed.is_set():
-                return
-        self._events.put(event)
 
     def _go_on(self, told: dict[str, Any]) -> None:
         """What was missed is gone, and has been told."""

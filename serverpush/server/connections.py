@@ -13,7 +13,8 @@ from serverpush.server.clock import Clock
 from serverpush.server.core.access import Access, Visit
 from serverpush.server.core.actions import Refresh
 from serverpush.server.core.dispatch import Dispatch
-from serverpush.server.core.messaging import Messaging, Whose
+from serverpush.server.core.messaging import Messaging
+from serverpush.server.core.strangers import Whose
 from serverpush.server.emitter import Emitter
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import Client, Handshake, Refused, loop
@@ -144,9 +145,10 @@ class Connections:
             looked = self._looks.pop(visit, None)
             if looked is not None:
                 looked.set()
-        for id in self._messaging.unseen:
-            if not self._access.is_unseen(id):
-                self._emitter.do(self._messaging.seen(id))
+        seen = [id for id in self._messaging.unseen if not self._access.is_unseen(id)]
+        for id in seen:
+            self._emitter.do(self._messaging.seen(id))
+        self._emitter.do(self._dispatch.stand(seen))
 
     def see(self, id: str) -> None:
         """Wait until somebody has looked at a connection's session, if nobody has.

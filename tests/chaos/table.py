@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.site import machine
+from benchmarks.watching import machine
 from tests.chaos.conftest import FIGURES
 
 TESTS = 13

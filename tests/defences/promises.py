@@ -129,6 +129,12 @@ PROMISES = [
         promises.make_pages_anew_side_by_side,
         "test_interference.py::test_a_page_is_not_made_anew_twice_at_once_for_two_of_its_updates",
     ),
+    _core(
+        "a page gets two events of one rendering, and is lost between them",
+        "the first does not say that the second is there",
+        promises.tell_of_two_events_at_once,
+        "test_interference.py::test_the_first_of_two_events_does_not_say_that_the_second_is_there",
+    ),
     # Nothing uncommitted, and nothing twice
     _web(
         "a transaction is rolled back",
@@ -159,6 +165,12 @@ PROMISES = [
         promises.owe_without_bounds,
         "test_dispatch.py::TestTooMuch::test_it_is_told_to_refresh_and_the_others_are_not",
         "test_dispatch.py::TestTooMuch::test_one_that_comes_back_to_too_much",
+    ),
+    _core(
+        "it is lost between the moment that this was dropped and the word that it was",
+        "until it has been told, nothing says that it has had all",
+        promises.let_overdue_pages_pass,
+        "test_dispatch.py::TestTooMuch::test_until_it_is_told_nothing_says_that_it_has_had_all",
     ),
     _core(
         "a page that was told to refresh for that stays as it is, and stays connected",

@@ -91,7 +91,8 @@ class Page:
         found = ""
         while found != name:
             found, arguments = self.client.next()
-            assert found in ("me", "vault", "serverpush:refresh", name)
+            # Ready again, when somebody has looked at it.
+            assert found in ("me", "vault", "serverpush:refresh", "serverpush:ready", name)
         return arguments[0]
 
     def is_closed(self, since, within):
@@ -105,7 +106,7 @@ class Page:
     def is_live(self, browser):
         """Still there, and hears of changes and of nothing else."""
         browser.happens("renamed")
-        while self.client.event("me")[0] != {"first_name": "new"}:
+        while self.told("me") != {"first_name": "new"}:
             # What was saved before the page was rendered may be told again.
             continue
 

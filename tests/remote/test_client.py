@@ -10,6 +10,7 @@ import pytest
 from serverpush import Client
 from serverpush.exceptions import PushServerAway
 from serverpush.remote import client as clients
+from serverpush.remote import mailbox
 from tests.live.processes import wait_until
 
 NEW = {"id": "1.a", "safe": "1", "page": "a newer token"}
@@ -44,8 +45,8 @@ def test_who_subscribes_hears_that_there_is_no_connection(monkeypatch):
 class TestWhoTakesNothing:
     @pytest.fixture
     def client(self, monkeypatch):
-        monkeypatch.setattr(clients, "MAX_WAITING", 2)
-        monkeypatch.setattr(clients, "ROOM_SECONDS", 0.05)
+        monkeypatch.setattr(mailbox, "MAX_WAITING", 2)
+        monkeypatch.setattr(mailbox, "LOOK_SECONDS", 0.05)
         # It never connects: what comes is handed to it here.
         monkeypatch.setattr(clients.Client, "_start", lambda self: None)
         return Client("http://127.0.0.1:8013")
@@ -60,7 +61,7 @@ class TestWhoTakesNothing:
 
         thread = threading.Thread(target=read)
         thread.start()
-        wait_until(lambda: client._events.qsize() == 2, "two wait")
+        wait_until(lambda: len(client._mailbox) == 2, "two wait")
         yield thread
         client.close()
         thread.join()
@@ -78,3 +79,18 @@ class TestWhoTakesNothing:
         reading.join(20)
         assert not reading.is_alive()
         assert [each.data for each in client] == [0, 1]
+
+    def test_reads_on_while_an_answer_is_waited_for(self, client, reading, monkeypatch):
+        """It may come behind what nobody takes, if the same thread subscribes and iterates."""
+
+        class Connection:
+            def call(self, *asked, timeout):
+                reading.join(timeout)
+                assert not reading.is_alive(), "the answer is never read"
+                return {"ok": True, "position": "9", "channel": "news"}
+
+        client._ready.set()
+        client._socketio = Connection()
+        client.subscribe("token of news")
+        client._socketio = None
+        assert len(client._mailbox) == 3

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from django.http import HttpRequest
 
 from serverpush import reporting
-from serverpush.server.core import access, dispatch, fair, index, log, registry, renderings
+from serverpush.server.core import access, dispatch, fair, index, log, registry, renderings, sends
 
 from .connections import nothing
 
@@ -150,6 +150,21 @@ def owe_without_bounds():
 def make_pages_anew_side_by_side():
     key = renderings._key
     renderings._key = lambda owed: (owed.dependency.name, owed.mark, *key(owed)[2:])
+
+
+def tell_of_two_events_at_once():
+    sends._waves = lambda owed: [list(owed)]
+
+
+def let_overdue_pages_pass():
+    # Given back as soon as it is taken.
+    give_up = dispatch.Dispatch._give_up
+
+    def pass_on(self, connection):
+        give_up(self, connection)
+        connection.floors.release(self._unfollowed[connection.id][1])
+
+    dispatch.Dispatch._give_up = pass_on
 
 
 def follow_overdue_pages_no_more():

@@ -11,7 +11,8 @@ from serverpush.protocol import Page, Visitor
 from serverpush.server.core.access import Access
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
-from serverpush.server.core.messaging import Messaging, Whose
+from serverpush.server.core.messaging import Messaging
+from serverpush.server.core.strangers import Whose
 from serverpush.server.intake import Intake
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import loop

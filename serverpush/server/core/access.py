@@ -138,6 +138,9 @@ class Access:
         visit = self._visits.get(id)
         if visit is None or not visit.is_bound or visit.name in self._fresh:
             return False
+        if not visit.session and not visit.user:
+            # By a token alone: whose it is says no look.
+            return False
         return self._rendered[id] < self._sweep_at - SWEEP_SECONDS
 
     def want(self, visit: Visit) -> None:

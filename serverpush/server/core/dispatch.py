@@ -6,6 +6,7 @@ processes and the clock.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from serverpush.jobs import MatchJob, RenderJob
@@ -75,7 +76,7 @@ class Dispatch:
         # Who has too much coming, and has yet to be told to refresh.
         self._overdue: list[str] = []
         # Who follows nothing until that is gone.
-        self._unfollowed: dict[str, Connection] = {}
+        self._unfollowed: dict[str, tuple[Connection, int]] = {}
 
     @property
     def matchings(self) -> int:
@@ -135,10 +136,13 @@ class Dispatch:
             actions.append(Refresh(tuple(overdue), "history"))
             self._overdue.clear()
         told = self.registry.behind(self.log.fading(), self.log.head, MAX_TOLD)
-        ids = tuple(each.id for each in told if not each.floors)
-        if ids:
-            actions.append(Ready(ids, self.unsettled()))
-        return actions
+        return [*actions, *self.stand(each.id for each in told)]
+
+    def stand(self, ids: Iterable[str]) -> list[Action]:
+        """Tell those who are owed nothing where they stand."""
+        there = [each for each in map(self.registry.get, ids) if each is not None]
+        quiet = tuple(each.id for each in there if not each.floors)
+        return [Ready(quiet, self.unsettled())] if quiet else []
 
     def hold(self) -> None:
         """What is logged from now on is sent to nobody: let no safe position cover it."""
@@ -276,7 +280,9 @@ class Dispatch:
         """Owe a connection no updates for now, as it has to load its page again."""
         connection.overdue = True
         self._following.unwatch(connection)
-        self._unfollowed[connection.id] = connection
+        # Until it has been told, it must not come back as one that has had everything.
+        ticket = connection.floors.hold(connection.safe(self.unsettled()))
+        self._unfollowed[connection.id] = connection, ticket
 
     def _follow_again(self) -> list[str]:
         """Let those follow their pages again of what they had coming little is left.
@@ -284,12 +290,13 @@ class Dispatch:
         Returns their ids: of what happened meanwhile they have heard nothing.
         """
         few = self._most_owed() // 2
-        again = [each for each in self._unfollowed.values() if len(each.floors) <= few]
-        for connection in again:
+        again = [each for each in self._unfollowed.values() if len(each[0].floors) <= few]
+        for connection, ticket in again:
             del self._unfollowed[connection.id]
+            connection.floors.release(ticket)
             connection.overdue = False
             self._following.watch(connection, None)
-        return [each.id for each in again]
+        return [connection.id for connection, _ in again]
 
     def _most_owed(self) -> int:
         """How many updates one connection may have coming."""
@@ -299,17 +306,17 @@ class Dispatch:
 
     def _rendered(self, run: Run, result: RenderResult) -> list[Action]:
         owed = self._renderings.finish(run)
-        if result.status == "gone" and run.present:
+        if result.status == "gone" and run.present and run.is_of_instance:
             # The membership stays as it is: the deletion's own report is for everybody.
             for each in owed:
                 self._renderings.owe(replace(each, after=False))
             return []
         if result.status == "refused":
             return self._refused(owed, run.lead)
-        for each in owed:
-            each.release()
         if result.status in ("failed", "gone"):
             # What they show is out of date, and no event will tell.
+            for each in owed:
+                each.release()
             told = sorted({each.connection.id for each in owed})
             first = run.owed[0]
             what = f"{first.dependency.condition.model} {first.pk}"

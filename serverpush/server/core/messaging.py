@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from serverpush.exceptions import BadMessage
@@ -16,28 +16,13 @@ from serverpush.server.core.bearers import Bearers, Sought
 from serverpush.server.core.log import Log
 from serverpush.server.core.people import Asked, People
 from serverpush.server.core.registry import Registry
-from serverpush.server.core.strangers import Stranger
+from serverpush.server.core.strangers import Stranger, Unseen, Whose
 from serverpush.server.core.topics import Kept
 
 # That one connection may follow, beside everybody's and its user's.
 MAX_TOPICS = 200
 # Bytes of an event beside its data.
 OVERHEAD = 250
-
-
-@dataclass(frozen=True, slots=True)
-class Whose:
-    """What is known of a connection's user.
-
-    ``user`` is its key, ``key`` that of the session, which is a secret, and ``session``
-    the hash of it; ``bearer`` is the hash of the user's token, if that is one of the
-    project's own. Each is empty where there is none.
-    """
-
-    user: str = ""
-    key: str = ""
-    session: str = ""
-    bearer: str = ""
 
 
 class Messaging:
@@ -66,8 +51,7 @@ class Messaging:
         self._unsettled = unsettled
         self._people = People()
         self._bearers = Bearers()
-        # Connections of which nobody has looked yet whether there is still access.
-        self._unseen: dict[str, tuple[Stranger, Whose]] = {}
+        self._unseen: dict[str, Unseen] = {}
         self._followers: dict[Topic, dict[str, None]] = {}
         self._followed: dict[str, dict[Topic, None]] = {}
 
@@ -80,26 +64,25 @@ class Messaging:
 
         Arguments:
             since: where it stands.
-            is_unseen: nobody knows whether there is still access: what is for its user
-                waits for ``seen``.
+            is_unseen: nobody knows whether there is still access: all that it is to
+                hear waits for ``seen``, in its order.
         """
-        self._add(id, EVERYBODY)
         if not is_unseen:
-            return self._let_hear(id, since, whose, [EVERYBODY])
-        stranger = Stranger(id)
-        self._unseen[id] = stranger, whose
-        last = self._log.topics.last_to_users
-        if last is not None and since < last:
-            self._suspect(stranger, since)
-        return self._replay(id, [EVERYBODY], since)
+            return self._let_hear(id, since, whose)
+        unseen = self._unseen[id] = Unseen(Stranger(id), whose)
+        if not self._log.covers_topic(EVERYBODY, since):
+            self._suspect(unseen.stranger, self._log.head)
+            return [Refresh((id,), "history")]
+        self._suspect(unseen.stranger, min(since, self._log.head))
+        return []
 
     def seen(self, id: str) -> list[Action]:
-        """There is access: let a connection hear what is for its user, if that waited."""
-        if id not in self._unseen:
+        """There is access: let a connection hear what waited."""
+        unseen = self._unseen.pop(id, None)
+        if unseen is None:
             return []
-        stranger, whose = self._unseen.pop(id)
-        since = self._settle(stranger)
-        return self._let_hear(id, self._log.head if since is None else since, whose, [])
+        since = self._settle(unseen.stranger)
+        return self._let_hear(id, since or self._log.head, unseen.whose, unseen.ended)
 
     @property
     def unseen(self) -> list[str]:
@@ -107,18 +90,23 @@ class Messaging:
         return list(self._unseen)
 
     def _let_hear(
-        self, id: str, since: Position, whose: Whose, topics: list[Topic]
+        self, id: str, since: Position, whose: Whose, ended: Iterable[str] = ()
     ) -> list[Action]:
-        """Let a connection hear what is for its user; ``topics`` are to be replayed with it."""
+        """Let a connection hear what is for everybody and for its user, from ``since`` on.
+
+        Where that is not known, it may be one of those whose access has ``ended``.
+        """
+        self._add(id, EVERYBODY)
+        topics = [EVERYBODY]
         user, session = whose.user, whose.session
         if whose.bearer and not user:
-            return self._connect_bearer(id, since, whose.bearer, topics)
+            return self._connect_bearer(id, since, whose.bearer, ended)
         found = self._people.come(id, session) if session and not user else ""
         known = found or ""
         if known and not self._bind(id, known):
             return [End((id,))]
         if user or known:
-            topics = [*topics, user_topic(user or known)]
+            topics.append(user_topic(user or known))
             self._add(id, topics[-1])
         elif found is None:
             stranger = self._people.add(id, whose.key, session)
@@ -126,19 +114,22 @@ class Messaging:
             if last is not None and since < last:
                 self._suspect(stranger, since)
                 self._people.ask(stranger)
+            elif ended:
+                self._people.ask(stranger)
         return self._replay(id, topics, since)
 
     def _connect_bearer(
-        self, id: str, since: Position, token: str, topics: list[Topic]
+        self, id: str, since: Position, token: str, ended: Iterable[str]
     ) -> list[Action]:
         stranger = self._bearers.add(id, token)
+        self._bearers.ask(ended)
         users = self._log.topics.users_after(since)
         if users:
             self._suspect(stranger, since)
             self._bearers.ask(users)
             self._bearers.wait(stranger)
         # One that stands for all that nothing is known of any more.
-        return self._replay(id, [*topics, user_topic("")], since)
+        return self._replay(id, [EVERYBODY, user_topic("")], since)
 
     def ended(self, ending: Ending) -> None:
         """Forget whose sessions are of users whose access has ended, or may have.
@@ -150,6 +141,8 @@ class Messaging:
             for stranger in self._people.strangers():
                 self._people.ask(stranger)
             self._bearers.ask(ending.users)
+            for unseen in self._unseen.values():
+                unseen.ended += ending.users
 
     def disconnect(self, id: str) -> None:
         """Forget a connection."""
@@ -262,8 +255,6 @@ class Messaging:
 
     def _suspect_strangers(self, topics: tuple[Topic, ...], since: Position) -> None:
         """What was sent to the topics of users after ``since`` may be for strangers."""
-        for stranger, _ in self._unseen.values():
-            self._suspect(stranger, since)
         for stranger in self._people.strangers():
             if stranger.since is None:
                 self._suspect(stranger, since)

@@ -83,7 +83,7 @@ class Connection:
     def group(self, dependency: Dependency) -> Group:
         """What a rendering depends on beside its instance: equal groups share it."""
         page = self.page
-        if dependency.vary is not None:
+        if dependency.vary is not None and not self._is_torn(dependency):
             # Who shares is for the author to say, but of one page: another has other
             # arguments, and a view that runs again other dependencies.
             return ("vary", dependency.vary, *self._site(), *self._address())
@@ -100,6 +100,18 @@ class Connection:
             own = ("own", *self._site(), *self._address(), self.page.user, self.visitor)
             self._own = own
         return self._own
+
+    def _is_torn(self, dependency: Dependency) -> bool:
+        """Has the page the same view for another update, which others share?
+
+        Then it would be made anew twice at once, by each of those.
+        """
+        serializer, vary = dependency.serializer, dependency.vary
+        if serializer.reads_object:
+            return False
+        return any(
+            each.serializer == serializer and each.vary != vary for each in self.page.dependencies
+        )
 
     def _site(self) -> Group:
         """What a manager, a router or a tag may read without a request: sites go by their host."""

@@ -28,6 +28,11 @@ class Run:
     lead: Connection
     present: bool
 
+    @property
+    def is_of_instance(self) -> bool:
+        """Does it take one instance, and not the page as a whole?"""
+        return self.key[4] is not None
+
 
 @dataclass(slots=True)
 class _Rendering:

@@ -13,13 +13,35 @@ from serverpush.server.core.owed import Owed
 def sends(
     owed: Iterable[Owed], payload: str, pages: Mapping[str, Page], unsettled: Position
 ) -> Iterator[Send]:
-    """One send for all connections that get exactly the same.
+    """One send for all connections that get exactly the same; releases what it is for.
 
     Arguments:
-        owed: what the payload is for; each is released already.
+        owed: what the payload is for.
         pages: by connection, those whose dependencies were replaced.
         unsettled: the position up to which it is known whom each change affects.
     """
+    for wave in _waves(owed):
+        for each in wave:
+            each.release()
+        yield from _alike(wave, payload, pages, unsettled)
+
+
+def _waves(owed: Iterable[Owed]) -> list[list[Owed]]:
+    """No wave has two of one connection: the first must not tell that the last is there."""
+    waves: list[list[Owed]] = []
+    counts: dict[str, int] = {}
+    for each in owed:
+        number = counts.get(each.connection.id, 0)
+        counts[each.connection.id] = number + 1
+        if number == len(waves):
+            waves.append([])
+        waves[number].append(each)
+    return waves
+
+
+def _alike(
+    owed: list[Owed], payload: str, pages: Mapping[str, Page], unsettled: Position
+) -> Iterator[Send]:
     alike: dict[tuple[Any, ...], list[Owed]] = {}
     for each in owed:
         connection = each.connection

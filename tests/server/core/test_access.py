@@ -213,6 +213,10 @@ class TestAway:
         swept.add("g", Visit(GRACE.key, GRACE.session, is_bound=False), RENDERED)
         assert not swept.is_unseen("g")
 
+    def test_of_a_token_alone_no_look_says_whose_it_is(self, swept):
+        swept.add("device", Visit(bearer="hash of a token"), RENDERED)
+        assert not swept.is_unseen("device")
+
     def test_one_that_was_rendered_just_now_is_looked_at_soon(self, swept):
         now = NOW + 3 * SWEEP_SECONDS
         swept.add("g", GRACE, now)

@@ -735,9 +735,10 @@ class TestTooMuch:
         world.work()
         assert world.events("all") == []
         assert world.events("one") == [("added", 3, {"pk": 3})]
-        assert not world.dispatch.registry.get("all").floors
         world.save(1)
         assert world.dispatch.next_job() is None
+        assert world.dispatch.tick() == [Refresh(("all",), "history")]
+        assert not world.dispatch.registry.get("all").floors
 
     def test_when_that_is_gone_it_is_followed_again(self, world):
         world.connect("all", world.page(where()))
@@ -752,6 +753,17 @@ class TestTooMuch:
         world.save(20, title="more")
         world.work()
         assert world.events("all") == [("changed", 20, {"pk": 20, "title": "more"})]
+
+    def test_until_it_is_told_nothing_says_that_it_has_had_all(self, world):
+        world.connect("all", world.page(where()))
+        before = world.log.head
+        for pk in range(1, 14):
+            world.save(pk)
+        world.work()
+        connection = world.dispatch.registry.get("all")
+        assert connection.safe(world.dispatch.unsettled()) == before
+        world.do(world.dispatch.tick())
+        assert connection.safe(world.dispatch.unsettled()) == world.log.head
 
     def test_one_that_has_left_is_not(self, world):
         world.connect("all", world.page(where()))

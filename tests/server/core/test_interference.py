@@ -92,6 +92,41 @@ def test_a_page_is_not_made_anew_twice_at_once_for_two_of_its_updates(world):
     assert world.events("a") == [("changed", 1, "older"), ("changed", 9, "newer")]
 
 
+def test_the_first_of_two_events_does_not_say_that_the_second_is_there(world):
+    books = [dependency(ANY, name=name, serializer=VIEW) for name in ("list", "count")]
+    page = Page("/", time=world.now, recorded=world.now, dependencies=tuple(books))
+    world.tick()
+    before = world.log.head
+    for id in ("a", "b"):
+        world.connect(id, page)
+    world.save(1)
+    world.work()
+    for id in ("a", "b"):
+        first, second = world.sent[id]
+        assert {first.name, second.name} == {"list", "count"}
+        assert (first.meta["safe"], second.meta["safe"]) == (str(before), str(world.log.head))
+
+
+def test_a_page_is_not_made_anew_twice_at_once_whatever_shares_it(world):
+    books = dependency(ANY, name="list", serializer=VIEW, vary="[]")
+    pens = dependency(PENS, name="count", serializer=VIEW)
+    page = Page("/", time=world.now, recorded=world.now, dependencies=(books, pens))
+    world.tick()
+    world.connect("a", page)
+    world.save(1)
+    world.dispatch.changed(Change("shop.pen", 9, "changed", world.clock), world.now)
+    assert world.dispatch.next_job() is not None
+    assert world.dispatch.next_job() is None
+
+
+def test_a_page_whose_view_says_that_it_is_gone_is_told_to_refresh(world):
+    world.renders["book"] = RenderResult("gone")
+    world.connect("a", world.page(ANY, serializer=VIEW))
+    world.delete(1)
+    world.work()
+    assert world.refreshes("a") == ["error"]
+
+
 def answer_view_first(world, renewed):
     first, second = world.dispatch.next_job(), world.dispatch.next_job()
     view, match = (first, second) if isinstance(first[1], RenderJob) else (second, first)

@@ -20,7 +20,8 @@ from serverpush.results import IdentifyResult, UsersResult
 from serverpush.server.core.actions import End, Refresh, Send
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
-from serverpush.server.core.messaging import Messaging, Whose
+from serverpush.server.core.messaging import Messaging
+from serverpush.server.core.strangers import Whose
 
 from .machine import STEPS, step
 from .world import MODELS, World, where

@@ -14,8 +14,9 @@ from serverpush.results import IdentifyResult
 from serverpush.server.core import dispatch
 from serverpush.server.core import messaging as module
 from serverpush.server.core.actions import End, Refresh, Report, Send
-from serverpush.server.core.messaging import Messaging, Whose
+from serverpush.server.core.messaging import Messaging
 from serverpush.server.core.people import FORGET_SECONDS
+from serverpush.server.core.strangers import Whose
 from tests.server.core.world import World, where
 
 NEWS = "channel:news"
@@ -343,15 +344,36 @@ class TestStrangers:
         post.connect("a", since, is_unseen=True, **whose)
         post.send("secret", "user:7")
         post.send("all")
-        assert post.got == {"a": ["all"]}
+        post.follow("a")
+        post.send("news", NEWS)
+        assert post.got == {"a": ["news"]}
         assert post.metas["a"][0]["safe"] == str(since)
         assert post.messaging.next_job() is None
         post.see("a")
-        assert post.got["a"] == ["all", "missed", "secret"]
+        assert post.got["a"] == ["news", "missed", "secret", "all"], "in order"
         post.send("more", "user:7")
         assert post.got["a"][-1] == "more"
         post.see("a")
-        assert len(post.got["a"]) == 4
+        assert len(post.got["a"]) == 5
+
+    def test_who_missed_too_much_is_told_before_anybody_has_looked(self, post):
+        since = post.log.head
+        post.send("lost")
+        post.world.tick(10 * post.log.seconds)
+        post.messaging.tick(post.world.now)
+        post.connect("a", since, is_unseen=True, user="7")
+        assert post.got == {"a": [("refresh", "history", {})]}
+        post.send("hi", "user:7")
+        post.see("a")
+        assert post.got["a"][1:] == ["hi"]
+
+    def test_who_was_not_seen_when_its_user_was_ended_is_asked_about(self, post):
+        post.without_access.add("7")
+        post.connect("a", is_unseen=True, key="k", session="s")
+        post.messaging.ended(Ending(users=("7",)))
+        post.see("a")
+        post.identify(_k="7")
+        assert post.got == {"a": ["end"]}
 
     def test_who_was_never_seen_hears_of_nothing(self, post):
         since = post.log.head

@@ -1,0 +1,82 @@
+"""The peers that are written in Python: stock python-socketio, and Django Channels."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks import installing
+from benchmarks.peers import EVENT, HERE, Peer, Port, process
+from tests.live.processes import wait_until
+
+
+@contextmanager
+def eventlet() -> Iterator[Peer]:
+    with _stock("eventlet") as peer:
+        yield peer
+
+
+@contextmanager
+def uvicorn() -> Iterator[Peer]:
+    with _stock("uvicorn") as peer:
+        yield peer
+
+
+@contextmanager
+def channels() -> Iterator[Peer]:
+    with redis() as port:
+        environ = {**_environ(), "REDIS": f"redis://127.0.0.1:{port}"}
+        command = [installing.python(), HERE / "channels_site.py"]
+        with process(command, "ready ", **environ) as (pid, own):
+            post = Port(int(own), "/publish").post
+            url = f"ws://127.0.0.1:{own}/"
+            yield Peer("Channels on uvicorn, Redis layer", [pid], url, None, post, mark="{")
+
+
+@contextmanager
+def redis() -> Iterator[int]:
+    """A Redis server; its port."""
+    root = installing.debian()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        libraries = f"{root}/usr/lib/x86_64-linux-gnu:{root}/usr/lib"
+        running = subprocess.Popen(
+            [root / "usr" / "bin" / "redis-server", "--port", str(port), "--save", ""],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "LD_LIBRARY_PATH": libraries},
+        )
+        try:
+            wait_until(lambda: _answers(port), "Redis answers", 20)
+            yield port
+        finally:
+            running.terminate()
+            running.wait(20)
+
+
+@contextmanager
+def _stock(server: str) -> Iterator[Peer]:
+    command = [installing.python(), HERE / "stock.py", server]
+    with process(command, "ready ", **_environ()) as (pid, port):
+        url = f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
+        post = Port(int(port), "/publish").post
+        yield Peer(f"stock python-socketio on {server}", [pid], url, {}, post)
+
+
+def _environ() -> dict[str, str]:
+    return {**os.environ, "EVENT": json.dumps(EVENT)}
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1) as sock:
+            sock.sendall(b"PING\r\n")
+            return sock.recv(7) == b"+PONG\r\n"
+    except OSError:
+        return False
