@@ -182,7 +182,7 @@ export class Client {
       // connection is yet to be subscribed.
       if (!this.#subscribed) this.subscriptions.connected(this.#replay.safe);
       this.#subscribed = true;
-      if (data?.live) this.#replay.advance(data.position);
+      this.#replay.ready(data?.position, data?.live);
     } else if (name === "serverpush:refresh") this.#refresh(data ?? {});
     else if (name === "serverpush:logout") this.#logout(data ?? {});
     else if (!name.startsWith("serverpush:")) this.#update(name, data, meta);

@@ -69,6 +69,17 @@ export class Replay {
   }
 
   /**
+   * Note where the log stands, and whether everything up to there has been sent.
+   * @param {string} [position]
+   * @param {boolean} [live]
+   */
+  ready(position, live) {
+    // Who has no time of its own begins here, and may lose the connection before what comes next.
+    this.#start ??= position;
+    if (live) this.advance(position);
+  }
+
+  /**
    * Take the next position whatever it is: after the history is gone, positions
    * may come from another log and can't be compared.
    */

@@ -69,3 +69,13 @@ test("after a restart the next position is taken, though it is lower", () => {
   replay.advance("a-0000");
   expect(replay.since).toBe("a-0001");
 });
+
+test("without a time of its own it begins where the log stood at first", () => {
+  const replay = new Replay();
+  replay.ready("e-5", false);
+  expect([replay.since, replay.safe]).toEqual(["e-5", null]);
+  replay.ready("e-7", false);
+  expect(replay.since).toBe("e-5");
+  replay.ready("e-8", true);
+  expect([replay.since, replay.safe]).toEqual(["e-8", "e-8"]);
+});

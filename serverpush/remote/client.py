@@ -286,7 +286,8 @@ class Client:
         asked = {"channel": subscription.token}
         if subscription.since is not None:
             asked["since"] = subscription.since
-        is_ready = self._ready.wait(ANSWER_SECONDS)
+        with self._mailbox.asking():
+            is_ready = self._ready.wait(ANSWER_SECONDS)
         if self._error is not None:
             raise self._error
         if not is_ready or self._socketio is None:

@@ -21,6 +21,8 @@ from serverpush.server.transport import Client, Handshake, Refused, loop
 
 # In which a client without a page or a user has to subscribe to something.
 SUBSCRIBE_SECONDS = 10.0
+# Connections that are told at once what they missed.
+SLICE = 20
 
 
 class Connections:
@@ -146,9 +148,18 @@ class Connections:
             if looked is not None:
                 looked.set()
         seen = [id for id in self._messaging.unseen if not self._access.is_unseen(id)]
-        for id in seen:
-            self._emitter.do(self._messaging.seen(id))
-        self._emitter.do(self._dispatch.stand(seen))
+        if seen:
+            loop.spawn(self._seen, seen)
+
+    def _seen(self, ids: list[str]) -> None:
+        """Let connections hear what waited for a look; others have their turn in between."""
+        for begin in range(0, len(ids), SLICE):
+            those = ids[begin : begin + SLICE]
+            for id in those:
+                if not self._access.is_unseen(id):
+                    self._emitter.do(self._messaging.seen(id))
+            self._emitter.do(self._dispatch.stand(those))
+            loop.sleep()
 
     def see(self, id: str) -> None:
         """Wait until somebody has looked at a connection's session, if nobody has.

@@ -331,6 +331,9 @@ class Access:
             if visit in self._wanted or self._ids(visit):
                 found.append(visit)
                 size = its_size
+            else:
+                # Should it be back before the next sweep, it is looked at as any other.
+                self._sizes.pop(visit, None)
         return tuple(found) or None
 
     def _forget(self, now: float) -> None:

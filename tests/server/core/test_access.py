@@ -398,6 +398,22 @@ def test_one_whose_look_hangs_leaves_the_others_their_sweep():
     assert len(access.next_job()[1].visits) == MAX_VISITS, "it is one of all again"
 
 
+def test_one_that_left_before_its_half_was_looked_at_is_looked_at_when_it_is_back():
+    access = Access(max_age=100, now=NOW)
+    for visit in (ADA, GRACE):
+        access.add(visit.user, visit, RENDERED)
+    access.tick(NOW)
+    found, _ = access.next_job()
+    access.failed(found, "no result within 10 s", NOW)
+    access.discard("2")
+    access.tick(NOW + 1)
+    look(access, NOW + 1)
+    assert access.next_job() is None
+    access.add("2", GRACE, RENDERED)
+    access.tick(NOW + 2)
+    assert access.next_job()[1] == AccessJob(((GRACE.key, "2"),))
+
+
 def test_who_hung_alone_is_not_looked_at_with_halves_of_others():
     access = many(1)
     access.tick(NOW)
