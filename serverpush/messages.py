@@ -10,7 +10,8 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import blake2s
 from typing import Any
 
 from serverpush.exceptions import BadMessage, brief
@@ -115,13 +116,22 @@ class Message:
     """Data sent by name.
 
     ``data`` is a JSON text; ``at`` is when it was sent, in seconds since the epoch
-    by the sender's clock, 0 for just now.
+    by the sender's clock, 0 for just now. ``name`` is what clients know it by, should it
+    come again after a crash of the push server; empty: its position.
     """
 
     topics: tuple[Topic, ...]
     event: str
     data: str
     at: float = 0
+    name: str = ""
+
+    def named(self, batch: str, place: int) -> Message:
+        """The one at a place of a batch: the same batch that comes again has the same ones."""
+        if not batch:
+            return self
+        told = json.dumps([batch, place, self.event, self.data])
+        return replace(self, name=blake2s(told.encode(), digest_size=8).hexdigest())
 
     def to_text(self) -> str:
         """JSON as ``POST /publish`` takes it; the data is text already, and stays as it is."""

@@ -185,7 +185,7 @@ class Notifier:
         return self._once(environ, self._apply_ending)
 
     def _once(
-        self, environ: dict[str, Any], apply: Callable[[dict[str, Any], str], dict[str, Any]]
+        self, environ: dict[str, Any], apply: Callable[[dict[str, Any], str, str], dict[str, Any]]
     ) -> tuple[int, Body]:
         """Apply a body; a batch that comes again gets the answer that it had."""
         body = self._body(environ)
@@ -198,7 +198,7 @@ class Notifier:
             self._busy -= 1
 
     def _applied(
-        self, body: dict[str, Any], apply: Callable[[dict[str, Any], str], dict[str, Any]]
+        self, body: dict[str, Any], apply: Callable[[dict[str, Any], str, str], dict[str, Any]]
     ) -> tuple[int, Body]:
         batch, gap = body.pop("batch", ""), body.pop("gap", "")
         if not isinstance(batch, str) or not isinstance(gap, str):
@@ -206,14 +206,14 @@ class Notifier:
         if len(batch) > MAX_BATCH_KEY or len(gap) > MAX_GAP:
             raise _Answer(400, f"batch may have {MAX_BATCH_KEY} characters, gap {MAX_GAP}")
         if not batch:
-            return 202, apply(body, gap)
+            return 202, apply(body, gap, "")
         # One that is applied already, or just now: who sent it did not wait for the answer.
         while batch in self._applying:
             self._applying[batch].wait()
         if batch not in self._batches:
             self._applying[batch] = applied = loop.Event()
             try:
-                self._remember(batch, apply(body, gap))
+                self._remember(batch, apply(body, gap, batch))
             finally:
                 del self._applying[batch]
                 applied.set()
@@ -224,19 +224,19 @@ class Notifier:
         if len(self._batches) > REMEMBERED_BATCHES:
             self._batches.popitem(last=False)
 
-    def _apply_changes(self, body: dict[str, Any], gap: str) -> dict[str, Any]:
+    def _apply_changes(self, body: dict[str, Any], gap: str, batch: str) -> dict[str, Any]:
         if not {"changes"} <= set(body) <= {"changes", "messages"}:
             raise _Answer(
                 400, "the body is an object with changes, and perhaps messages, batch and gap"
             )
         changes = self._changes(body["changes"])
-        messages = self._messages(body.get("messages", []))
+        messages = self._messages(body.get("messages", []), batch)
         position = self._accept(gap, changes, messages)
         return {"accepted": len(changes) + len(messages), "position": str(position)}
 
-    def _apply_message(self, body: dict[str, Any], gap: str) -> dict[str, Any]:
+    def _apply_message(self, body: dict[str, Any], gap: str, batch: str) -> dict[str, Any]:
         try:
-            message = self._addressed(Message.from_json(body, self._most_data))
+            message = self._addressed(Message.from_json(body, self._most_data)).named(batch, 0)
         except BadMessage as error:
             raise _Answer(400, str(error)) from None
         users = [each.removeprefix(USERS) for each in message.topics if each.startswith(USERS)]
@@ -245,7 +245,7 @@ class Notifier:
             raise _Answer(400, f"there is no user {', '.join(map(brief, missing[:10]))}")
         return {"accepted": 1, "position": str(self._accept(gap, [], [message]))}
 
-    def _apply_ending(self, body: dict[str, Any], gap: str) -> dict[str, Any]:
+    def _apply_ending(self, body: dict[str, Any], gap: str, batch: str) -> dict[str, Any]:
         try:
             ending = self._spelled(Ending.from_json(body))
         except BadMessage as error:
@@ -269,13 +269,13 @@ class Notifier:
                 raise _Answer(404, f"changes[{place}]: {error}") from None
         return changes
 
-    def _messages(self, value: Any) -> list[Message]:
+    def _messages(self, value: Any, batch: str) -> list[Message]:
         if not isinstance(value, list):
             raise _Answer(400, "messages is a list of {to, event, data}")
         messages = []
         for place, each in enumerate(value):
             try:
-                messages.append(self._addressed(Message.from_json(each)))
+                messages.append(self._addressed(Message.from_json(each)).named(batch, place))
             except BadMessage as error:
                 raise _Answer(400, f"messages[{place}]: {error}") from None
         return messages

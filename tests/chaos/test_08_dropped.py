@@ -11,8 +11,8 @@ from tests.chaos.stage import staged
 
 ROWS, GROUPS = 100, 10
 AWAY = 20
-FEW = 5
-"""Looks at a part of the visitors in one phase, as they come back one after another."""
+FEW = 50
+"""Looks at a part of the visitors in one phase: they come back over some seconds."""
 SECONDS = 60
 
 

@@ -309,6 +309,23 @@ class TestMessages:
             self.publish(port, {"to": "all", "data": 1, "batch": "b"})
         assert len(port.messages) == 1
 
+    def test_a_batch_that_comes_again_after_a_crash_has_the_same_messages(self, port):
+        body = {
+            "changes": [],
+            "messages": [{"to": "all", "data": 1}, {"to": "all", "data": 1}],
+            "batch": "b",
+        }
+        after = Port()
+        for each in (port, after):
+            assert each.request(body)[0] == 202
+        names = [each.name for each in port.messages]
+        assert names == [each.name for each in after.messages]
+        assert len({*names, ""}) == 3, "each has one of its own"
+        after.request({"changes": [], "messages": [{"to": "all", "data": 2}], "batch": "c"})
+        assert after.messages[-1].name not in names
+        self.publish(after, {"to": "all", "data": 1})
+        assert after.messages[-1].name == ""
+
     def test_beside_changes(self, port):
         change = {"model": "shop.book", "pk": 1}
         message = {"to": "all", "data": 1}

@@ -168,7 +168,7 @@ class Log:
             yield json.dumps([str(position), value])
         # Each message once, however many users it is for.
         for position, each in kept.items():
-            yield json.dumps([str(position), each.event, each.data, each.at])
+            yield json.dumps([str(position), each.event, each.data, each.at, each.name])
         for topic, floor, messages in self.topics:
             yield json.dumps([topic, str(floor), [str(position) for position, _ in messages]])
 
@@ -218,8 +218,9 @@ def _topics(
         for position in positions:
             audience.setdefault(position, []).append(topic)
     kept = {
-        position: (Position.parse(position), Message(tuple(audience[position]), event, data, at))
-        for position, event, data, at in map(json.loads, messages)
+        # A version before this one gave them no names.
+        position: (Position.parse(position), Message(tuple(audience[position]), *told))
+        for position, *told in map(json.loads, messages)
     }
     return [
         (topic, Position.parse(floor), [kept[position] for position in positions])

@@ -330,5 +330,5 @@ class Messaging:
                 alike.setdefault(safe, []).append(id)
         place = place_of(topics[0]) if topics else {}
         for safe, those in alike.items():
-            meta = {"id": str(position), "safe": str(safe), **place}
+            meta = {"id": message.name or str(position), "safe": str(safe), **place}
             yield Send(tuple(those), message.event, message.data, meta, at)

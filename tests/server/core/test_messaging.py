@@ -223,6 +223,17 @@ def test_so_many_topics_and_no_more(post, monkeypatch):
         post.follow("a", "channel:3")
 
 
+def test_one_with_a_name_is_known_by_it_after_a_restart_too(post):
+    post.connect("a")
+    before = post.log.head
+    message = Message(("all",), "message", "1", post.world.now, "its name")
+    _, actions = post.messaging.published(message, post.world.now)
+    post.do(actions)
+    post.log.load(list(post.log.dump()))
+    post.connect("again", before)
+    assert [post.metas[id][0]["id"] for id in ("a", "again")] == ["its name"] * 2
+
+
 class TestStrangers:
     """Connections by a session's cookie, of which nobody knows whose it is."""
 
