@@ -1,5 +1,6 @@
 """3. The push server is absent: the site does not notice, and all converge when it is back."""
 
+import operator
 import random
 import statistics
 import threading
@@ -15,8 +16,10 @@ ROWS, GROUPS = 40, 4
 CLIENTS = 40
 # Requests a second, to each of the two sites.
 RATE = 25
-# Seconds that a request may take longer where the push server is absent.
+# Seconds that a request may take longer where the push server is absent; by the median of
+# as many parts of that time, or one moment of the machine would decide.
 SLOWER = 0.010
+PARTS = 6
 BACK_SECONDS = 5
 
 
@@ -42,16 +45,18 @@ def test_an_absent_push_server(tmp_path, size, figures):
         # Of so few requests as the small size makes, the slowest say nothing.
         percent = size(90, 99)
         with_it, without_it = (
-            statistics.quantiles(each.seconds, n=100)[percent - 1] for each in sites
+            [statistics.quantiles(part, n=100)[percent - 1] for part in each.parts(PARTS)]
+            for each in sites
         )
-        assert without_it - with_it <= SLOWER
+        slower = statistics.median(map(operator.sub, without_it, with_it))
+        assert slower <= SLOWER
         figures.say(
             3,
             f"push server absent for {seconds} s, {len(sites[1].seconds):,} requests that save",
             errors="0",
             **{
-                f"p{percent}_with_it": f"{with_it * 1000:.1f} ms",
-                f"p{percent}_without_it": f"{without_it * 1000:.1f} ms",
+                f"p{percent}_with_it": f"{statistics.median(with_it) * 1000:.1f} ms",
+                f"p{percent}_without_it": f"{statistics.median(without_it) * 1000:.1f} ms",
             },
             all_in_sync_after_its_return=f"{back:.1f} s",
         )
@@ -66,6 +71,11 @@ class Visitor:
         self._session = requests.Session()
         self._saved = stage.writer.final()
         self._version = max(row.version for row in self._saved.values())
+
+    def parts(self, count):
+        """How long the requests took, in so many parts of the time, one after another."""
+        size = len(self.seconds) // count
+        return [self.seconds[place * size : (place + 1) * size] for place in range(count)]
 
     def save(self):
         self._version += 1

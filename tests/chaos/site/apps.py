@@ -26,6 +26,8 @@ def _wrapping(log):
         return execute(sql, params, many, context)
 
     def wrap(sender, connection, **kwargs):
-        connection.execute_wrappers.append(note)
+        # A connection that is made again has it.
+        if note not in connection.execute_wrappers:
+            connection.execute_wrappers.append(note)
 
     return wrap
