@@ -208,10 +208,9 @@ PROMISES = [
     ),
     # Who may see it
     _core(
-        "two visitors have one page open whose rendering may read who they are",
-        "each gets a rendering of their own",
+        "two visitors have a page open that is for the session of each",
+        "each gets a rendering of their own, where access is checked",
         promises.share_everything,
-        "test_dispatch.py::test_visitors_with_other_cookies_do_not_share_what_may_read_them",
         "test_dispatch.py::test_pages_that_are_bound_to_sessions_are_checked_one_by_one",
     ),
     _core(

@@ -113,7 +113,7 @@ class TestChannels:
         send(send_update=["lobby", {"type": "answer", "value": 42}])
         data, meta = page.event("channel")
         assert data == {"type": "answer", "value": 42}
-        assert meta == {"id": meta["id"], "safe": meta["id"], "channel": "lobby"}
+        assert meta == {"id": meta["id"], "safe": meta["safe"], "channel": "lobby"}
         assert page.ask("unsubscribe", {"channel": tokens["channel"]}) == {"ok": True}
         send(send_update=["lobby", "missed"])
         send(notify_all=["fence"])
