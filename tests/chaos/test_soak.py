@@ -15,7 +15,7 @@ QUIET = Sample(0, 0, Holding(60_000_000, 20, 3), {7: Holding(80_000_000, 9, 1)})
 
 
 def test_nothing_stays_of_clients_that_come_and_go(tmp_path, capsys):
-    plan = Plan(clients=30, warm_up=4, seconds=12, quiet=2, stay=1.5, every=1, batches=50)
+    plan = Plan(clients=30, warm_up=3, seconds=6, quiet=2, stay=1.5, every=1, batches=50)
     outcome = Soak(tmp_path, plan, lambda line: None).run()
     with capsys.disabled():
         print(f"\nsoak: {plan.total:.0f} s: {outcome.figures()}")

@@ -234,7 +234,6 @@ PROMISES = [
         promises.take_who_is_back_for_seen,
         "server/core/test_access.py::TestAway"
         "::test_who_comes_with_an_older_page_is_unseen_until_somebody_has_looked",
-        "live/test_sweep.py::test_what_has_ended_gets_no_messages_when_it_comes_back",
     ),
     _core(
         "nobody reports that a session has expired",
