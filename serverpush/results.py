@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from serverpush.protocol import Page
@@ -45,16 +45,13 @@ class RenderResult:
 
     ``done``: ``payload`` is JSON text, and ``page`` the page anew where a view
     ran again with its update function. ``gone``: the instance is no more.
-    ``refused``: this visitor may not see it. ``failed``: ``error`` says why. ``reads`` names
-    what was read of the request: who would have given the same answers gets the same. None
-    where that is not known.
+    ``refused``: this visitor may not see it. ``failed``: ``error`` says why.
     """
 
     status: Literal["done", "gone", "refused", "failed"]
     payload: str = ""
     error: str = ""
     page: Page | None = None
-    reads: tuple[str, ...] | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -62,7 +59,6 @@ class RenderResult:
             "payload": self.payload,
             "error": self.error,
             "page": None if self.page is None else self.page.to_json(),
-            "reads": None if self.reads is None else list(self.reads),
         }
 
     @classmethod
@@ -73,7 +69,6 @@ class RenderResult:
             value["payload"],
             value["error"],
             None if page is None else Page.from_json(page),
-            None if value["reads"] is None else tuple(value["reads"]),
         )
 
 

@@ -14,11 +14,9 @@ from django.core.signals import request_finished, request_started
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, set_script_prefix, set_urlconf
-from django.utils.module_loading import import_string
 
 from serverpush.renderer.requests import PageRequest
 from serverpush.renderer.sessions import keep_messages
-from serverpush.renderer.stock import is_stock
 
 
 class Task(Protocol):
@@ -59,12 +57,6 @@ class Chain(BaseHandler):
     def __init__(self) -> None:
         super().__init__()
         self.load_middleware()
-        # It is told the view and its arguments, which are what the path says.
-        self._asks_by_view = any(
-            hasattr(import_string(path), "process_view")
-            for path in settings.MIDDLEWARE
-            if not is_stock(path)
-        )
 
     @contextmanager
     def respond(self, request: PageRequest, task: Task) -> Iterator[HttpResponseBase]:
@@ -75,8 +67,7 @@ class Chain(BaseHandler):
         is as new for a job.
         """
         request.serverpush_task = task
-        with request.serverpush_notes.paused():
-            set_script_prefix(request.META["SCRIPT_NAME"] or "/")
+        set_script_prefix(request.META["SCRIPT_NAME"] or "/")
         request_started.send(sender=type(self), environ=request.environ)
         response: Any = None
         try:
@@ -125,8 +116,7 @@ class Chain(BaseHandler):
         if not task.has_view:
             keep_messages(request)
             return task.answer(self, request, None)
-        with request.serverpush_notes.paused():
-            match = self.resolve_request(request)
+        match = self.resolve_request(request)
         keep_messages(request)
         response = self._by_view_middleware(request, match)
         if response is not None:
@@ -142,8 +132,6 @@ class Chain(BaseHandler):
     def _by_view_middleware(
         self, request: PageRequest, match: ResolverMatch
     ) -> HttpResponseBase | None:
-        if self._asks_by_view:
-            request.serverpush_notes.add("path")
         for method in self._view_middleware:
             response: HttpResponseBase | None = method(
                 request, match.func, match.args, match.kwargs

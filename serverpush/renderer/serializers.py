@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -28,7 +27,6 @@ from serverpush.protocol import Page
 from serverpush.renderer.awaited import awaited
 from serverpush.renderer.handler import Chain, is_success
 from serverpush.renderer.livepages import page_of
-from serverpush.renderer.notes import Notes
 from serverpush.renderer.once import error_once, logger
 from serverpush.renderer.payloads import NotJSON, fields_to_json, response_to_json, to_json
 from serverpush.renderer.places import raised
@@ -69,15 +67,14 @@ def render(chain: Chain, job: RenderJob) -> RenderResult:
     rendering = _Rendering(job)
     try:
         request = page_request(job.page, job.visitor, by_script=True)
-        rendering.notes = request.serverpush_notes
         with chain.respond(request, rendering) as response:
             result = rendering.result(response)
     except BaseException as error:  # noqa: BLE001
         rendering.error = error
         result = rendering.broken(error)
     if rendering.guard.refused:
-        result = RenderResult("failed", error=str(rendering.guard.refused))
-    return replace(result, reads=tuple(sorted(rendering.notes.sources)))
+        return RenderResult("failed", error=str(rendering.guard.refused))
+    return result
 
 
 class _Rendering:
@@ -94,7 +91,6 @@ class _Rendering:
         self.ran = False
         self.page: Page | None = None
         self.model = model_of(job.model)
-        self.notes = Notes()
 
     def around(self) -> AbstractContextManager[object]:
         return self.guard.watching()
@@ -103,17 +99,15 @@ class _Rendering:
     def running(self) -> Iterator[None]:
         with ExitStack() as stack:
             stack.enter_context(self.guard.refusing())
-            stack.enter_context(_as_rendered(self.job.page))
+            if self.job.serializer.kind != "view":
+                stack.enter_context(_as_rendered(self.job.page))
             yield
 
     def answer(
         self, chain: Chain, request: PageRequest, match: ResolverMatch | None
     ) -> HttpResponseBase:
         assert match is not None
-        with request.serverpush_notes.paused():
-            # Who it is for is part of what is shared by in any case.
-            may_see = _may_see(request, self.job.page)
-        if not may_see:
+        if not _may_see(request, self.job.page):
             raise _Refused
         if self.job.serializer.kind == "view":
             return self._run_view(chain, request, match)
@@ -198,8 +192,6 @@ class _Rendering:
     def _run_view(
         self, chain: Chain, request: PageRequest, match: ResolverMatch
     ) -> HttpResponseBase:
-        # Its arguments are what the path says.
-        request.serverpush_notes.add("path")
         view = _view(match, self.job.serializer.target)
         kwargs = match.kwargs | self._more_arguments(view, request, match)
         response = chain.call(view, request, match.args, kwargs)

@@ -11,8 +11,6 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.middleware.cache import FetchFromCacheMiddleware
 
-from serverpush.renderer.notes import Notes, session_source
-
 
 class ReadOnlyCache:
     """A cache that can be asked, and ignores what a session's ``load`` would put there."""
@@ -36,13 +34,13 @@ class ReadOnlyCache:
 class ReadOnlySession(SessionBase):
     """Goes before an engine's store: it reads as that does, and keeps nothing.
 
-    Within one rendering a changed session is seen as changed. That its data are read is
-    noted in ``serverpush_notes``, where it has some.
+    Within one rendering a changed session is seen as changed.
     """
 
-    serverpush_notes: Notes | None = None
     _made_key = False
     _cache: Any
+    _get_session: Callable[..., dict[str, Any]]
+    _aget_session: Callable[[], Awaitable[dict[str, Any]]]
     _get_new_session_key: Callable[[], str]
     _aget_new_session_key: Callable[[], Awaitable[str]]
 
@@ -50,28 +48,6 @@ class ReadOnlySession(SessionBase):
         super().__init__(*args, **kwargs)
         if hasattr(self, "_cache"):
             self._cache = ReadOnlyCache(self._cache)
-
-    def _note(self) -> None:
-        if self.serverpush_notes is not None:
-            self.serverpush_notes.add(session_source())
-
-    def _get_session(self, no_load: bool = False) -> dict[str, Any]:
-        self._note()
-        found: dict[str, Any] = super()._get_session(no_load)  # type: ignore[misc]
-        return found
-
-    async def _aget_session(self, no_load: bool = False) -> dict[str, Any]:
-        self._note()
-        found: dict[str, Any] = await super()._aget_session(no_load)  # type: ignore[misc]
-        return found
-
-    # As in SessionBase, whose property has that one's function.
-    _session = property(_get_session)
-
-    @property
-    def session_key(self) -> Any:
-        self._note()
-        return self._session_key
 
     def save(self, must_create: bool = False) -> None:
         if self.session_key is None:

@@ -306,19 +306,13 @@ class Dispatch:
 
     def _rendered(self, run: Run, result: RenderResult) -> list[Action]:
         owed = self._renderings.finish(run)
-        if result.reads is not None and result.status != "gone":
-            reads = frozenset(result.reads)
-            # One that ended early has not read all that others of it do.
-            expected = reads if result.status == "done" else reads | run.reads
-            self._renderings.learn(run, expected)
-            owed = self._renderings.share(run, owed, reads)
         if result.status == "gone" and run.present and run.is_of_instance:
             # The membership stays as it is: the deletion's own report is for everybody.
             for each in owed:
                 self._renderings.owe(replace(each, after=False))
             return []
         if result.status == "refused":
-            return self._refused(owed, run)
+            return self._refused(owed, run.lead)
         if result.status in ("failed", "gone"):
             # What they show is out of date, and no event will tell.
             for each in owed:
@@ -332,11 +326,11 @@ class Dispatch:
         actions: list[Action] = list(sends(owed, result.payload, pages, self.unsettled()))
         return [*actions, Refresh(tuple(overdue), "history")] if overdue else actions
 
-    def _refused(self, owed: list[Owed], run: Run) -> list[Action]:
-        """Tell who was refused; where others share by `vary`, ask for one of them."""
+    def _refused(self, owed: list[Owed], lead: Connection) -> list[Action]:
+        """Tell who was refused; where others shared the rendering, ask for one of them."""
         told = set()
         for each in owed:
-            if each.connection is run.lead or not run.is_by_vary:
+            if each.connection is lead or each.dependency.vary is None:
                 each.release()
                 told.add(each.connection.id)
             else:

@@ -14,14 +14,6 @@ from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
 
 EVERY = ("added", "changed", "removed")
-EVERYTHING = (
-    "address",
-    "cookies",
-    "header:accept-language",
-    "header:user-agent",
-    "path",
-    "query",
-)
 FIELDS = Serializer("fields", reads_request=False)
 FOLLOWING = Serializer("view", "shop.views:following", reads_object=False)
 MODELS = {
@@ -65,8 +57,6 @@ class World:
     sent: dict[str, list[Send | Refresh]] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
     renders: dict[str, RenderResult] = field(default_factory=dict)
-    # What renderings read of their requests, by the update's name.
-    reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.log = Log(epoch="first", now=self.now, size=self.size, seconds=300)
@@ -161,10 +151,6 @@ class World:
             ]
             return MatchResult({name: row.get(name) for name in job.fields}, frozenset(met))
         assert isinstance(job, RenderJob)
-        reads = self.reads.get(job.name, EVERYTHING if job.serializer.reads_request else ())
-        return replace(self.render(job), reads=reads)
-
-    def render(self, job: RenderJob) -> RenderResult:
         if job.serializer == FOLLOWING:
             return self.follow(job)
         if job.name in self.renders:
