@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import requests
-from prometheus_client.parser import text_string_to_metric_families
-
+from benchmarks.processes import Told, told
 from tests.live.processes import Live
 
 
@@ -27,38 +24,14 @@ def running(**environ: str) -> Iterator[Live]:
 @contextmanager
 def saver(live: Live) -> Iterator[Saver]:
     """A process of the project that saves when it is told to."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.saver"],
-        env=live.environ,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    with told([sys.executable, "-m", "benchmarks.saver"], live.environ) as process:
         yield Saver(process)
-    finally:
-        process.communicate()
-
-
-def counted(live: Live, name: str, **labels: str) -> float:
-    """The sum of a metric of the push server over all its labels but these."""
-    text = requests.get(f"{live.notifier_url}/metrics", timeout=60).text
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == name and labels.items() <= sample.labels.items()
-    )
 
 
 class Saver:
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Told) -> None:
         self._process = process
 
     def save(self) -> float:
         """Save the author; returns when, in seconds since the epoch, just before the commit."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write("save\n")
-        self._process.stdin.flush()
-        return float(self._process.stdout.readline())
+        return float(self._process.ask("save"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from benchmarks.processes import Told, told
 from benchmarks.site import running
 
 ROUNDS = 15
@@ -21,16 +21,12 @@ NOBODY = 1
 class Site:
     """A process of a site, see costs_process.py."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Told) -> None:
         self._process = process
 
     def does(self, what: str, count: int) -> tuple[float, float]:
         """µs of CPU for each: of the thread that does it, and of the whole process."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{what} {count}\n")
-        self._process.stdin.flush()
-        own, all_threads = map(float, self._process.stdout.readline().split())
+        own, all_threads = map(float, self._process.ask(f"{what} {count}").split())
         return own * 1e6, all_threads * 1e6
 
 
@@ -43,18 +39,8 @@ def site(port: int | None) -> Iterator[Site]:
         "BENCH_WITH": "0" if port is None else "1",
         "BENCH_PORT": str(port or NOBODY),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.costs_process"],
-        env=environ,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    with told([sys.executable, "-m", "benchmarks.costs_process"], environ) as process:
         yield Site(process)
-    finally:
-        process.kill()
-        process.wait()
 
 
 def measure() -> list[tuple[str, str]]:

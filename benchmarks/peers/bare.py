@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from benchmarks import installing
 from benchmarks.peers import EVENT, HERE, Peer
+from benchmarks.processes import told
 
 
 @dataclass
@@ -23,30 +23,16 @@ class Floor(Peer):
 @contextmanager
 def running() -> Iterator[Floor]:
     loop = installing.compiled(HERE / "floor.c")
-    process = subprocess.Popen(
-        [installing.python(), HERE / "floor.py", loop],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "EVENT": json.dumps(EVENT)},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    stdin, stdout = process.stdin, process.stdout
-    port = stdout.readline().removeprefix("ready ").strip()
-    floor = Floor("a bare C loop over send", [], f"ws://127.0.0.1:{port}/", None, lambda: None)
+    command = [installing.python(), HERE / "floor.py", loop]
+    with told(command, {**os.environ, "EVENT": json.dumps(EVENT)}) as process:
+        port = process.hear().removeprefix("ready ")
+        floor = Floor("a bare C loop over send", [], f"ws://127.0.0.1:{port}/", None, lambda: None)
 
-    def publish() -> None:
-        stdin.write("\n")
-        stdin.flush()
-        took = float(stdout.readline())
-        if took < 0:
-            raise RuntimeError("a socket of the bare loop did not take an event")
-        floor.seconds += took
+        def publish() -> None:
+            took = float(process.ask(""))
+            if took < 0:
+                raise RuntimeError("a socket of the bare loop did not take an event")
+            floor.seconds += took
 
-    floor.publish, floor.mark = publish, "{"
-    try:
+        floor.publish, floor.mark = publish, "{"
         yield floor
-    finally:
-        process.kill()
-        process.wait()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import installing
 from benchmarks.peers import EVENT, Peer, Port
+from benchmarks.processes import free_port
 from benchmarks.watching import children
 from tests.live.processes import wait_until
 
@@ -43,8 +44,7 @@ http {{
 @contextmanager
 def running() -> Iterator[Peer]:
     root = installing.debian()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # Its worker may run as somebody else.

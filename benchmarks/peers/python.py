@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from benchmarks import installing
 from benchmarks.peers import EVENT, HERE, Peer, Port, process
+from benchmarks.processes import free_port
 from tests.live.processes import wait_until
 
 
@@ -42,8 +43,7 @@ def channels() -> Iterator[Peer]:
 def redis() -> Iterator[int]:
     """A Redis server; its port."""
     root = installing.debian()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         libraries = f"{root}/usr/lib/x86_64-linux-gnu:{root}/usr/lib"
         running = subprocess.Popen(

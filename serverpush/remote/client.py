@@ -288,17 +288,16 @@ class Client:
             asked["since"] = subscription.since
         with self._mailbox.asking():
             is_ready = self._ready.wait(ANSWER_SECONDS)
-        if self._error is not None:
-            raise self._error
-        if not is_ready or self._socketio is None:
-            raise PushServerAway("there is no connection")
-        connection = self._socketio
-        answer: dict[str, Any]
-        try:
-            with self._mailbox.asking():
+            if self._error is not None:
+                raise self._error
+            connection = self._socketio
+            if not is_ready or connection is None:
+                raise PushServerAway("there is no connection")
+            answer: dict[str, Any]
+            try:
                 answer = connection.call("subscribe", asked, timeout=ANSWER_SECONDS)
-        except socketio.exceptions.SocketIOError as error:
-            raise PushServerAway(str(error) or type(error).__name__) from error
+            except socketio.exceptions.SocketIOError as error:
+                raise PushServerAway(str(error) or type(error).__name__) from error
         if "error" in answer:
             raise ConnectionRefused(answer.get("code", ""), answer["error"])
         subscription.taken(answer["position"])

@@ -1,4 +1,4 @@
-"""Strangers: connections of which nobody knows yet whose they are."""
+"""Strangers: connections of which nobody knows yet whose they are, or whether there is access."""
 
 from __future__ import annotations
 
