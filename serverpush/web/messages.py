@@ -12,11 +12,11 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import DEFAULT_DB_ALIAS, models
+from django.db import DEFAULT_DB_ALIAS, models, router
 from django.utils import timezone
 
 from serverpush.conf import config
-from serverpush.exceptions import BadMessage, InvalidMessage
+from serverpush.exceptions import BadMessage, InvalidMessage, brief
 from serverpush.messages import (
     EVERYBODY,
     MAX_DEPTH,
@@ -61,14 +61,17 @@ def notify(
             ``default`` of ``json.dumps``.
         using: the database whose running transaction has to commit first.
 
-    Costs an append to a queue. Inside ``suppress()``, and in a rendering, which is to read
-    only, nothing is sent. Raises ``InvalidMessage``, a ``ValueError``, for data
-    that JSON can't hold or that is too much, for a user who is not saved, and for
-    a name that no event can have; then nothing is sent.
+    Costs an append to a queue, and one query where there are keys among the users, since a
+    mistyped one would be sent to nobody. Inside ``suppress()``, and in a rendering, which is
+    to read only, nothing is sent. Raises ``InvalidMessage``, a ``ValueError``, for data
+    that JSON can't hold or that is too much, for a user who is not saved, for a key that no
+    user has, and for a name that no event can have; then nothing is sent.
     """
     if isinstance(users, str):
         raise InvalidMessage(f"users are several, as in a list, not {users!r}")
-    topics = tuple(dict.fromkeys(user_topic(_key(user)) for user in users))
+    users = {_key(user): user for user in users}
+    _look_up([key for key, user in users.items() if not isinstance(user, models.Model)])
+    topics = tuple(map(user_topic, users))
     for some in _parts(topics):
         _send(some, event, data, serializer, using)
 
@@ -225,6 +228,18 @@ def _key(user: Any) -> str:
     except (ValidationError, TypeError, ValueError):
         raise InvalidMessage(f"{user!r} is neither a user nor the key of one") from None
     return str(key) if key not in (None, "") else _saved_key(user)
+
+
+def _look_up(keys: list[str]) -> None:
+    """Raises ``InvalidMessage`` for keys that no user has."""
+    if not keys or is_suppressed():
+        return
+    model = get_user_model()
+    # Where users are written: a copy of the database may not have the newest yet.
+    users = model._default_manager.using(router.db_for_write(model))
+    found = set(map(str, users.only("pk").in_bulk(keys)))
+    if missing := [key for key in keys if key not in found]:
+        raise InvalidMessage(f"there is no user {', '.join(map(brief, missing[:10]))}")
 
 
 def _saved_key(user: Any) -> str:

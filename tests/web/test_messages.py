@@ -39,12 +39,25 @@ def told(sent):
 
 class TestWhereItGoes:
     def test_to_users(self, sent):
-        notify({"msg": "Hi"}, users=[ADA, 8, ADA], event="greeting")
+        notify({"msg": "Hi"}, users=[ADA, BOB, ADA], event="greeting")
         assert told(sent) == [(("user:7", "user:8"), "greeting", {"msg": "Hi"})]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_to_keys_of_users_who_are_there(self, sent, django_assert_num_queries):
+        with suppress():
+            User.objects.create(pk=7)
+        with django_assert_num_queries(1):
+            notify("Hi", users=["7", BOB, 7])
+        assert told(sent) == [(("user:7", "user:8"), "message", "Hi")]
+        with pytest.raises(InvalidMessage, match="there is no user '8', '9'"):
+            notify("Hi", users=[7, 8, 9])
+        with suppress(), django_assert_num_queries(0):
+            notify("Hi", users=[9])
+        assert len(sent) == 1
 
     def test_to_more_than_one_message_can_have(self, sent, monkeypatch):
         monkeypatch.setattr(messages, "MAX_KEYS", 2 * len('"user:1"'))
-        notify("Hi", users=range(1, 6))
+        notify("Hi", users=[User(pk=number) for number in range(1, 6)])
         assert [each.topics for each in sent] == [
             ("user:1", "user:2"),
             ("user:3", "user:4"),
