@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from serverpush.protocol import Page
+
+EVERYTHING = frozenset(
+    {"address", "cookies", "header:accept-language", "header:user-agent", "path", "query"}
+)
+"""All that a rendering may read of its request: what makes two connections' requests different.
+
+Sources go by these names, and ``cookie:NAME`` is one of the cookies.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +53,15 @@ class RenderResult:
 
     ``done``: ``payload`` is JSON text, and ``page`` the page anew where a view
     ran again with its update function. ``gone``: the instance is no more.
-    ``refused``: this visitor may not see it. ``failed``: ``error`` says why.
+    ``refused``: this visitor may not see it. ``failed``: ``error`` says why. ``reads`` names
+    what was read of the request: who would have given the same answers gets the same.
     """
 
     status: Literal["done", "gone", "refused", "failed"]
     payload: str = ""
     error: str = ""
     page: Page | None = None
+    reads: tuple[str, ...] = field(default=tuple(sorted(EVERYTHING)), compare=False)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -59,6 +69,7 @@ class RenderResult:
             "payload": self.payload,
             "error": self.error,
             "page": None if self.page is None else self.page.to_json(),
+            "reads": list(self.reads),
         }
 
     @classmethod
@@ -69,6 +80,7 @@ class RenderResult:
             value["payload"],
             value["error"],
             None if page is None else Page.from_json(page),
+            tuple(value["reads"]),
         )
 
 

@@ -14,9 +14,11 @@ from django.core.signals import request_finished, request_started
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, set_script_prefix, set_urlconf
+from django.utils.module_loading import import_string
 
 from serverpush.renderer.requests import PageRequest
 from serverpush.renderer.sessions import keep_messages
+from serverpush.renderer.stock import is_stock
 
 
 class Task(Protocol):
@@ -57,6 +59,12 @@ class Chain(BaseHandler):
     def __init__(self) -> None:
         super().__init__()
         self.load_middleware()
+        # It is told the view and its arguments, which are what the path says.
+        self._asks_by_view = any(
+            hasattr(import_string(path), "process_view")
+            for path in settings.MIDDLEWARE
+            if not is_stock(path)
+        )
 
     @contextmanager
     def respond(self, request: PageRequest, task: Task) -> Iterator[HttpResponseBase]:
@@ -67,7 +75,8 @@ class Chain(BaseHandler):
         is as new for a job.
         """
         request.serverpush_task = task
-        set_script_prefix(request.META["SCRIPT_NAME"] or "/")
+        with request.serverpush_notes.paused():
+            set_script_prefix(request.META["SCRIPT_NAME"] or "/")
         request_started.send(sender=type(self), environ=request.environ)
         response: Any = None
         try:
@@ -116,7 +125,7 @@ class Chain(BaseHandler):
         if not task.has_view:
             keep_messages(request)
             return task.answer(self, request, None)
-        match = self.resolve_request(request)
+        match = self._resolved(request)
         keep_messages(request)
         response = self._by_view_middleware(request, match)
         if response is not None:
@@ -129,9 +138,20 @@ class Chain(BaseHandler):
             task.finish(request, match)
         return response
 
+    def _resolved(self, request: PageRequest) -> ResolverMatch:
+        """Its view and arguments; noted as its path where somebody gets to see them."""
+        try:
+            with request.serverpush_notes.paused():
+                return self.resolve_request(request)
+        except Http404:
+            request.serverpush_notes.add("path")
+            raise
+
     def _by_view_middleware(
         self, request: PageRequest, match: ResolverMatch
     ) -> HttpResponseBase | None:
+        if self._asks_by_view:
+            request.serverpush_notes.add("path")
         for method in self._view_middleware:
             response: HttpResponseBase | None = method(
                 request, match.func, match.args, match.kwargs

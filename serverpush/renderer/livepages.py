@@ -24,5 +24,6 @@ def page_of(request: PageRequest, match: ResolverMatch, began: float) -> Page:
     # that the page has yet to hear of.
     recorded = max(time.time(), began)
     dependencies = pages.collect(match.func, request, match.args, match.kwargs)
-    forget_made_key(request)
-    return pages.build_page(request, dependencies, time=began, recorded=recorded)
+    with request.serverpush_notes.paused():
+        forget_made_key(request)
+        return pages.build_page(request, dependencies, time=began, recorded=recorded)

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -27,12 +28,13 @@ from serverpush.protocol import Page
 from serverpush.renderer.awaited import awaited
 from serverpush.renderer.handler import Chain, is_success
 from serverpush.renderer.livepages import page_of
+from serverpush.renderer.notes import Notes
 from serverpush.renderer.once import error_once, logger
 from serverpush.renderer.payloads import NotJSON, fields_to_json, response_to_json, to_json
 from serverpush.renderer.places import raised
 from serverpush.renderer.requests import PageRequest, page_request
 from serverpush.renderer.writes import WriteGuard
-from serverpush.results import RenderResult
+from serverpush.results import EVERYTHING, RenderResult
 from serverpush.tokens import session_hash
 
 
@@ -67,14 +69,15 @@ def render(chain: Chain, job: RenderJob) -> RenderResult:
     rendering = _Rendering(job)
     try:
         request = page_request(job.page, job.visitor, by_script=True)
+        rendering.notes = request.serverpush_notes
         with chain.respond(request, rendering) as response:
             result = rendering.result(response)
     except BaseException as error:  # noqa: BLE001
         rendering.error = error
         result = rendering.broken(error)
     if rendering.guard.refused:
-        return RenderResult("failed", error=str(rendering.guard.refused))
-    return result
+        result = RenderResult("failed", error=str(rendering.guard.refused))
+    return replace(result, reads=tuple(sorted(rendering.reads)))
 
 
 class _Rendering:
@@ -91,6 +94,16 @@ class _Rendering:
         self.ran = False
         self.page: Page | None = None
         self.model = model_of(job.model)
+        self.notes = Notes()
+        self.reached = False
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What the result depends on of the request.
+
+        What refuses before the view is asked may be Django's own, of which nothing is noted.
+        """
+        return self.notes.sources if self.reached else EVERYTHING
 
     def around(self) -> AbstractContextManager[object]:
         return self.guard.watching()
@@ -99,14 +112,14 @@ class _Rendering:
     def running(self) -> Iterator[None]:
         with ExitStack() as stack:
             stack.enter_context(self.guard.refusing())
-            if self.job.serializer.kind != "view":
-                stack.enter_context(_as_rendered(self.job.page))
+            stack.enter_context(_as_rendered(self.job.page))
             yield
 
     def answer(
         self, chain: Chain, request: PageRequest, match: ResolverMatch | None
     ) -> HttpResponseBase:
         assert match is not None
+        self.reached = True
         if not _may_see(request, self.job.page):
             raise _Refused
         if self.job.serializer.kind == "view":
@@ -192,6 +205,8 @@ class _Rendering:
     def _run_view(
         self, chain: Chain, request: PageRequest, match: ResolverMatch
     ) -> HttpResponseBase:
+        # Its arguments are what the path says.
+        request.serverpush_notes.add("path")
         view = _view(match, self.job.serializer.target)
         kwargs = match.kwargs | self._more_arguments(view, request, match)
         response = chain.call(view, request, match.args, kwargs)

@@ -11,6 +11,11 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.middleware.cache import FetchFromCacheMiddleware
 
+from serverpush.renderer.notes import Notes, session_source
+
+# Where the key is kept, whatever asks for it.
+_session_key: Any = SessionBase._session_key
+
 
 class ReadOnlyCache:
     """A cache that can be asked, and ignores what a session's ``load`` would put there."""
@@ -34,13 +39,13 @@ class ReadOnlyCache:
 class ReadOnlySession(SessionBase):
     """Goes before an engine's store: it reads as that does, and keeps nothing.
 
-    Within one rendering a changed session is seen as changed.
+    Within one rendering a changed session is seen as changed. That its data are read is
+    noted in ``serverpush_notes``, where it has some.
     """
 
+    serverpush_notes: Notes | None = None
     _made_key = False
     _cache: Any
-    _get_session: Callable[..., dict[str, Any]]
-    _aget_session: Callable[[], Awaitable[dict[str, Any]]]
     _get_new_session_key: Callable[[], str]
     _aget_new_session_key: Callable[[], Awaitable[str]]
 
@@ -48,6 +53,30 @@ class ReadOnlySession(SessionBase):
         super().__init__(*args, **kwargs)
         if hasattr(self, "_cache"):
             self._cache = ReadOnlyCache(self._cache)
+
+    def _note(self) -> None:
+        if self.serverpush_notes is not None:
+            self.serverpush_notes.add(session_source())
+
+    def _get_session(self, no_load: bool = False) -> dict[str, Any]:
+        self._note()
+        found: dict[str, Any] = super()._get_session(no_load)  # type: ignore[misc]
+        return found
+
+    async def _aget_session(self, no_load: bool = False) -> dict[str, Any]:
+        self._note()
+        found: dict[str, Any] = await super()._aget_session(no_load)  # type: ignore[misc]
+        return found
+
+    # As in SessionBase, whose property has that one's function.
+    _session = property(_get_session)
+
+    def _noted_key(self) -> Any:
+        self._note()
+        return _session_key.fget(self)
+
+    session_key = property(_noted_key)
+    _session_key = property(_noted_key, _session_key.fset)
 
     def save(self, must_create: bool = False) -> None:
         if self.session_key is None:

@@ -21,6 +21,7 @@ from serverpush.renderer.jobs import run
 from serverpush.renderer.once import logger
 from serverpush.renderer.places import sentence
 from serverpush.renderer.sessions import bypass_cached_pages, replace_session_store
+from serverpush.renderer.stock import pause_notes
 
 # Seconds for which jobs share a database connection at least, and after which an
 # idle process lets go of it.
@@ -78,6 +79,7 @@ def start() -> Chain:
     _load_urls(get_resolver())
     replace_session_store()
     bypass_cached_pages()
+    pause_notes()
     return Chain()
 
 

@@ -124,6 +124,26 @@ PROMISES = [
         "test_ahead_of_log.py::test_a_page_comes_late_to_the_list_of_one_that_is_newer[asking]",
     ),
     _core(
+        "a rendering turns out to read what those who wait for it do not have alike",
+        "it serves those who have the same there, and the others get their own",
+        promises.serve_all_who_wait,
+        "test_sharing.py::test_who_reads_the_session_is_rendered_for_each",
+        "test_sharing.py::test_the_tabs_of_one_browser_share",
+    ),
+    _core(
+        "what an update reads is found out while a rendering of it is under way",
+        "for whom it is nothing is begun until it has ended",
+        promises.begin_beside_what_knew_less,
+        "test_sharing.py::test_what_began_when_less_was_known_ends_before_more_begins",
+    ),
+    _any(
+        "a rendering shows what is its visitor's own, and nobody has said so",
+        "its request notes what is read of it",
+        promises.note_nothing,
+        "renderer/test_notes.py::test_a_field_map",
+        "renderer/test_notes.py::test_what_the_update_function_reads_counts_too",
+    ),
+    _core(
         "a view runs again for two updates of its page, and the first to begin is the last to end",
         "a page is made anew once at a time, whatever for",
         promises.make_pages_anew_side_by_side,
@@ -188,10 +208,9 @@ PROMISES = [
     ),
     # Who may see it
     _core(
-        "two visitors have one page open whose rendering may read who they are",
-        "each gets a rendering of their own",
+        "two visitors have a page open that is for the session of each",
+        "each gets a rendering of their own, where access is checked",
         promises.share_everything,
-        "test_dispatch.py::test_visitors_with_other_cookies_do_not_share_what_may_read_them",
         "test_dispatch.py::test_pages_that_are_bound_to_sessions_are_checked_one_by_one",
     ),
     _core(

@@ -147,6 +147,25 @@ def owe_without_bounds():
     dispatch.Dispatch._most_owed = lambda self: 10**9
 
 
+def serve_all_who_wait():
+    renderings.Renderings.share = lambda self, run, owed, reads: owed
+
+
+def begin_beside_what_knew_less():
+    divide = renderings.Renderings._divide
+
+    def forget_who_is_busy(self, rendering, reads):
+        runs, rendering.runs = rendering.runs, []
+        divide(self, rendering, reads)
+        rendering.runs = runs
+
+    renderings.Renderings._divide = forget_who_is_busy
+
+
+def note_nothing():
+    importlib.import_module("serverpush.renderer.notes").Notes.add = nothing
+
+
 def make_pages_anew_side_by_side():
     key = renderings._key
     renderings._key = lambda owed: (owed.dependency.name, owed.mark, *key(owed)[2:])

@@ -5,9 +5,12 @@ import functools
 from django.contrib.auth.decorators import login_required
 from django.urls import path, re_path
 
-from tests.renderer import views
+from tests.renderer import views, views_notes
 
 urlpatterns = [
+    path("notes/page/", views_notes.page),
+    path("notes/asks/", views_notes.page_that_asks),
+    path("notes/members/", views_notes.members),
     path("", views.hello),
     path("hello/", views.hello),
     path("shelf/", views.shelf),

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from serverpush.jobs import MatchJob, RenderJob
 from serverpush.protocol import Change, Gap, Key, ModelInfo, Page, Position, Visitor
-from serverpush.results import MatchResult, RenderResult
+from serverpush.results import EVERYTHING, MatchResult, RenderResult
 from serverpush.server.core.actions import Action, Ready, Refresh, Report
 from serverpush.server.core.following import Following
 from serverpush.server.core.index import Index, Watched
@@ -212,6 +212,7 @@ class Dispatch:
                 return self._not_matched(ticket, result.error)
             return self._matched(ticket, result)
         assert isinstance(result, RenderResult)
+        self._renderings.learn(ticket, frozenset(result.reads))
         return self._rendered(ticket, result)
 
     def failed(self, ticket: Ticket, reason: str) -> list[Action]:
@@ -221,7 +222,9 @@ class Dispatch:
         first = ticket.owed[0]
         what = f"update {first.dependency.name!r} of {first.dependency.condition.model}"
         error = f"{what} {first.pk}: {reason}"
-        return self._rendered(ticket, RenderResult("failed", error=error))
+        # Nobody knows what it read.
+        reads = EVERYTHING if first.dependency.serializer.reads_request else ()
+        return self._rendered(ticket, RenderResult("failed", error=error, reads=tuple(reads)))
 
     # Matching
 
@@ -305,14 +308,14 @@ class Dispatch:
     # Results
 
     def _rendered(self, run: Run, result: RenderResult) -> list[Action]:
-        owed = self._renderings.finish(run)
+        owed = self._renderings.share(run, self._renderings.finish(run), frozenset(result.reads))
         if result.status == "gone" and run.present and run.is_of_instance:
             # The membership stays as it is: the deletion's own report is for everybody.
             for each in owed:
                 self._renderings.owe(replace(each, after=False))
             return []
         if result.status == "refused":
-            return self._refused(owed, run.lead)
+            return self._refused(owed, run)
         if result.status in ("failed", "gone"):
             # What they show is out of date, and no event will tell.
             for each in owed:
@@ -326,11 +329,11 @@ class Dispatch:
         actions: list[Action] = list(sends(owed, result.payload, pages, self.unsettled()))
         return [*actions, Refresh(tuple(overdue), "history")] if overdue else actions
 
-    def _refused(self, owed: list[Owed], lead: Connection) -> list[Action]:
-        """Tell who was refused; where others shared the rendering, ask for one of them."""
+    def _refused(self, owed: list[Owed], run: Run) -> list[Action]:
+        """Tell who was refused; where others share by `vary`, ask for one of them."""
         told = set()
         for each in owed:
-            if each.connection is lead or each.dependency.vary is None:
+            if each.connection is run.lead or not run.is_by_vary:
                 each.release()
                 told.add(each.connection.id)
             else:

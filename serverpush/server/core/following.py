@@ -103,7 +103,7 @@ class Following:
         for connection in {each.connection.id: each.connection for each in owed}.values():
             if _same(connection.page.dependencies, page.dependencies):
                 continue
-            if connection.own != lead.own:
+            if run.is_by_vary and connection.own != lead.own:
                 # Who shares a rendering by `vary` may have other dependencies than its lead.
                 if changed:
                     overdue.append(connection.id)

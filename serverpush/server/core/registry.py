@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 from serverpush.protocol import Dependency, Page, Position, Visitor
 from serverpush.server.core.index import YOUNG_SECONDS, Watched
+from serverpush.server.core.profiles import Sources
 
 Group = tuple[object, ...]
+Values = tuple[object, ...]
 
 
 class Floors:
@@ -64,6 +66,8 @@ class Connection:
     # Seconds by which the clocks of the site's machines may differ.
     margin: float = 0
     _own: Group | None = None
+    _values: dict[Sources, Values] = field(default_factory=dict)
+    _cookies: dict[str, list[str]] | None = None
 
     def may_show(self, at: float) -> bool:
         """May a change committed at this time have come while the page was rendered?
@@ -81,17 +85,49 @@ class Connection:
         return min(self.floors.lowest() or unsettled, unsettled)
 
     def group(self, dependency: Dependency) -> Group:
-        """What a rendering depends on beside its instance: equal groups share it."""
-        page = self.page
-        if dependency.vary is not None and not self._is_torn(dependency):
+        """What a rendering depends on in any case: others never share it."""
+        if self.is_by_vary(dependency):
             # Who shares is for the author to say, but of one page: another has other
             # arguments, and a view that runs again other dependencies.
             return ("vary", dependency.vary, *self._site(), *self._address())
-        if not dependency.serializer.reads_request:
-            # A page for one session is not for others to get, whatever is on it:
-            # each rendering is where access is checked.
-            return ("all", *self._site(), page.session, page.user)
-        return self.own
+        # A page for one session is not for others to get, whatever is on it:
+        # each rendering is where access is checked.
+        return ("read", *self._site(), self.page.session, self.page.user)
+
+    def is_by_vary(self, dependency: Dependency) -> bool:
+        """Has the author said who shares an update?"""
+        return dependency.vary is not None and not self._is_torn(dependency)
+
+    def values(self, sources: Sources) -> Values:
+        """What its request says to who reads these sources: who has the same there shares."""
+        found = self._values.get(sources)
+        if found is None:
+            found = self._values[sources] = tuple(map(self._value, sorted(sources)))
+        return found
+
+    def _value(self, source: str) -> object:
+        kind, _, name = source.partition(":")
+        if kind == "cookie":
+            return tuple(self._cookie(name))
+        return {
+            "path": (self.page.script, self.page.path),
+            "query": self.page.query,
+            "address": self.visitor.address,
+            "cookies": self.visitor.cookie,
+            "header:accept-language": self.visitor.accept_language,
+            "header:user-agent": self.visitor.user_agent,
+        }[source]
+
+    def _cookie(self, name: str) -> list[str]:
+        """All that is sent under a name: however it is read, equal texts give equal values."""
+        if self._cookies is None:
+            self._cookies = {}
+            for each in _text(self.visitor.cookie).split(";"):
+                key, equals, value = each.partition("=")
+                # One without a name has "" for it.
+                key, value = (key, value) if equals else ("", key)
+                self._cookies.setdefault(key.strip(), []).append(value.strip())
+        return self._cookies.get(name, [])
 
     @property
     def own(self) -> Group:
@@ -116,10 +152,19 @@ class Connection:
     def _site(self) -> Group:
         """What a manager, a router or a tag may read without a request: sites go by their host."""
         page = self.page
-        return page.host, page.secure, page.language, page.zone
+        return page.host, page.secure, page.script, page.language, page.zone
 
     def _address(self) -> Group:
         return self.page.script, self.page.path, self.page.query
+
+
+def _text(header: str) -> str:
+    """What Django takes apart: the characters of a header are its bytes, and those UTF-8."""
+    try:
+        sent = header.encode("iso-8859-1")
+    except UnicodeEncodeError:
+        sent = header.encode("utf-8", "surrogatepass")
+    return sent.decode("utf-8", "replace")
 
 
 class Registry:

@@ -9,20 +9,25 @@ from serverpush.jobs import RenderJob
 from serverpush.protocol import Key, Position, Serializer
 from serverpush.server.core.fair import FairQueue, Flow
 from serverpush.server.core.owed import Owed
-from serverpush.server.core.registry import Connection, Group
+from serverpush.server.core.profiles import Profiles, Sources
+from serverpush.server.core.registry import Connection, Group, Values
 
 RenderKey = tuple[str, str, Serializer, str, Key | None, Group]
-_Places = dict[tuple[Connection, str], Owed]
+_Place = tuple[Connection, str]
+_Places = dict[_Place, Owed]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Run:
     """A rendering under way: whom it is for, where the log stood, whose request it is.
 
-    ``present`` is False where the instance stopped matching.
+    ``reads`` is what it is expected to read of the request: all that it is for have the
+    same there. ``present`` is False where the instance stopped matching.
     """
 
     key: RenderKey
+    part: _Part
+    reads: Sources
     owed: list[Owed]
     started: Position
     lead: Connection
@@ -33,19 +38,49 @@ class Run:
         """Does it take one instance, and not the page as a whole?"""
         return self.key[4] is not None
 
+    @property
+    def is_by_vary(self) -> bool:
+        """Has its author said who shares it?"""
+        return _is_by_vary(self.key)
 
-@dataclass(slots=True)
-class _Rendering:
+
+@dataclass(slots=True, eq=False)
+class _Part:
+    """Those of a rendering who get the same from one run, as far as is known.
+
+    ``is_blocked`` where a run that began when less was known is for some of them.
+    """
+
+    values: Values
     flow: Flow
     present: _Places = field(default_factory=dict)
     absent: _Places = field(default_factory=dict)
-    running: bool = False
+    is_running: bool = False
+    is_blocked: bool = False
 
     def waiting(self, present: bool) -> _Places:
         return self.present if present else self.absent
 
+    def pop(self, place: _Place) -> Owed | None:
+        return self.present.pop(place, None) or self.absent.pop(place, None)
+
     def __bool__(self) -> bool:
-        return bool(self.present or self.absent or self.running)
+        return bool(self.present or self.absent or self.is_running)
+
+
+@dataclass(slots=True, eq=False)
+class _Rendering:
+    """One update of one instance, in parts.
+
+    ``runs`` are those under way, and ``busy`` whom those of them are for that began
+    under another profile.
+    """
+
+    key: RenderKey
+    reads: Sources
+    parts: dict[Values, _Part] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
+    busy: set[Connection] = field(default_factory=set)
 
 
 class Renderings:
@@ -54,13 +89,18 @@ class Renderings:
     Updates take turns, within them the pages, within these the instances: a
     page that has thousands of renderings coming does not keep back another's.
     While one waits, further changes fold into it; while it runs, they wait for
-    one more run. No rendering runs twice at once, so each client gets the
+    one more run. None runs twice at once for one client, so each gets the
     states of an instance in their order.
+
+    Who shares one is found out: a run tells what it read of its request, and serves
+    those who have the same there. The others wait for runs of their own, and next time
+    are known beforehand.
     """
 
     def __init__(self) -> None:
         self._renderings: dict[RenderKey, _Rendering] = {}
-        self._queue: FairQueue[RenderKey] = FairQueue()
+        self._queue: FairQueue[tuple[RenderKey, Values]] = FairQueue()
+        self._profiles = Profiles()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -69,13 +109,10 @@ class Renderings:
         """Note that a connection has something coming, or no longer has."""
         key = _key(owed)
         pk = key[4]
-        rendering = self._renderings.get(key)
-        if rendering is None:
-            # One that is shared by several pages takes the turns of the first.
-            flow = (key[:3], owed.connection.page.path, pk)
-            rendering = self._renderings[key] = _Rendering(flow)
-        where = (owed.connection, owed.mark)
-        waiting = rendering.present.pop(where, None) or rendering.absent.pop(where, None)
+        rendering = self._rendering(key)
+        part = self._part(rendering, owed)
+        place = (owed.connection, owed.mark)
+        waiting = part.pop(place)
         if waiting is not None:
             if pk is not None or owed.action is not None:
                 waiting.fold(owed, same_instance=pk is not None)
@@ -87,36 +124,122 @@ class Renderings:
         else:
             owed.hold()
             # A view that takes no object runs the same whether it is there or not.
-            rendering.waiting(owed.after or pk is None)[where] = owed
-        self._tidy(key, rendering)
+            part.waiting(owed.after or pk is None)[place] = owed
+            part.is_blocked = part.is_blocked or owed.connection in rendering.busy
+        self._tidy(rendering, part)
 
     def next(self, head: Position) -> tuple[Run, RenderJob] | None:
         """Begin the rendering whose turn it is; ``head`` is where the log stands."""
-        while (key := self._queue.next()) is not None:
+        while (found := self._queue.next()) is not None:
+            key, values = found
             rendering = self._renderings[key]
-            present = bool(rendering.present)
-            owed = list(_due(rendering.waiting(present).values()))
-            rendering.waiting(present).clear()
+            part = rendering.parts[values]
+            present = bool(part.present)
+            owed = list(_due(part.waiting(present).values()))
+            part.waiting(present).clear()
             if owed:
-                rendering.running = True
-                run = Run(key, owed, head, owed[0].connection, present)
+                part.is_running = True
+                lead = owed[0].connection
+                run = Run(key, part, rendering.reads, owed, head, lead, present)
+                rendering.runs.append(run)
                 return run, _job(run)
-            self._tidy(key, rendering)
+            self._tidy(rendering, part)
         return None
 
     def finish(self, run: Run) -> list[Owed]:
         """End a run; returns what it was for, as far as the connections are still there."""
         rendering = self._renderings[run.key]
-        rendering.running = False
-        self._tidy(run.key, rendering)
+        rendering.runs.remove(run)
+        run.part.is_running = False
+        if rendering.busy:
+            self._unblock(rendering)
+        self._tidy(rendering, run.part)
         return list(_due(run.owed))
 
-    def _tidy(self, key: RenderKey, rendering: _Rendering) -> None:
-        if not rendering:
+    def share(self, run: Run, owed: list[Owed], reads: Sources) -> list[Owed]:
+        """Whom the result of a run is for, having read this; the others are owed it still."""
+        if reads <= run.reads or run.is_by_vary:
+            return owed
+        values = run.lead.values(reads)
+        served = []
+        for each in owed:
+            if each.connection.values(reads) == values:
+                served.append(each)
+            else:
+                self.owe(each)
+        return served
+
+    def learn(self, run: Run, reads: Sources) -> None:
+        """Expect that an update's renderings read this."""
+        if not run.is_by_vary:
+            self._profiles.learn(run.key[:4], reads)
+
+    def _rendering(self, key: RenderKey) -> _Rendering:
+        reads = self._profiles.expected(key[:4])
+        rendering = self._renderings.get(key)
+        if rendering is None:
+            rendering = self._renderings[key] = _Rendering(key, reads)
+        elif rendering.reads != reads:
+            self._divide(rendering, reads)
+        return rendering
+
+    def _part(self, rendering: _Rendering, owed: Owed) -> _Part:
+        connection = owed.connection
+        values = () if _is_by_vary(rendering.key) else connection.values(rendering.reads)
+        part = rendering.parts.get(values)
+        if part is None:
+            # One that is shared by several pages takes the turns of the first.
+            flow = (rendering.key[:3], connection.page.path, rendering.key[4])
+            part = rendering.parts[values] = _Part(values, flow)
+        return part
+
+    def _divide(self, rendering: _Rendering, reads: Sources) -> None:
+        """Divide what waits anew, as its renderings read something else than was expected."""
+        earlier = list(rendering.parts.values())
+        for part in earlier:
+            self._queue.discard((rendering.key, part.values))
+        rendering.parts.clear()
+        rendering.reads = reads
+        rendering.busy = {each.connection for run in rendering.runs for each in run.owed}
+        for part in earlier:
+            for present in (True, False):
+                for place, owed in part.waiting(present).items():
+                    other = self._part(rendering, owed)
+                    other.waiting(present)[place] = owed
+                    other.is_blocked = other.is_blocked or owed.connection in rendering.busy
+        for part in list(rendering.parts.values()):
+            self._tidy(rendering, part)
+
+    def _unblock(self, rendering: _Rendering) -> None:
+        """Let those have their turn for whom nothing is under way any more."""
+        rendering.busy = {
+            each.connection
+            for run in rendering.runs
+            if run.part is not rendering.parts.get(run.part.values)
+            for each in run.owed
+        }
+        for part in list(rendering.parts.values()):
+            if part.is_blocked:
+                those = (*part.present.values(), *part.absent.values())
+                part.is_blocked = any(each.connection in rendering.busy for each in those)
+                self._tidy(rendering, part)
+
+    def _tidy(self, rendering: _Rendering, part: _Part) -> None:
+        key, values = rendering.key, part.values
+        if rendering.parts.get(values) is part:
+            if not part:
+                del rendering.parts[values]
+                self._queue.discard((key, values))
+            elif part.is_running or part.is_blocked:
+                self._queue.discard((key, values))
+            else:
+                self._queue.add((key, values), part.flow)
+        if not rendering.parts and not rendering.runs:
             self._renderings.pop(key, None)
-            self._queue.discard(key)
-        elif not rendering.running:
-            self._queue.add(key, rendering.flow)
+
+
+def _is_by_vary(key: RenderKey) -> bool:
+    return key[5][0] == "vary"
 
 
 def _key(owed: Owed) -> RenderKey:

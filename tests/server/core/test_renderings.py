@@ -25,6 +25,11 @@ def hot_page(world, pk=1, **options):
     page = replace(world.page(where(pk=pk), **({"serializer": FUNCTION} | options)), path="/hot/")
     for number in range(HOT):
         world.connect(f"hot {number}", page, visitor=Visitor(cookie=f"sessionid={number}"))
+    # So that it is known that each has one of its own.
+    world.save(pk)
+    world.work()
+    world.sent.clear()
+    world.jobs.clear()
 
 
 def quiet_page(world, pk=2, path="/quiet/", **options):

@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition
 
-from serverpush.jobs import MatchJob
+from serverpush.jobs import MatchJob, RenderJob
 from serverpush.protocol import Dependency, Gap, Page, Serializer, Visitor
-from serverpush.results import MatchResult, RenderResult
+from serverpush.results import EVERYTHING, MatchResult, RenderResult
 from serverpush.server.core.actions import Refresh, Report
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
@@ -29,6 +29,11 @@ ANY_FATE = st.sampled_from(("late", "late", "done", "done", *FATES))
 TROUBLES = ("gap", "trim", "clock", "restart", "kill")
 DEFAULT = ("added", "changed")
 FUNCTION = Serializer("function", "shop.views:serialize")
+
+
+def all_read(job: RenderJob) -> frozenset[str]:
+    """What a rendering may have read, of which nobody knows what it did."""
+    return EVERYTHING if job.serializer.reads_request else frozenset()
 
 
 class Pages(RuleBasedStateMachine):
@@ -292,9 +297,11 @@ class Pages(RuleBasedStateMachine):
     def fail(self, ticket: Any, job: Any, fate: str) -> None:
         """Those that it was for are told, and no others."""
         is_match = isinstance(job, MatchJob)
-        told = self.watchers(ticket) if is_match else self.present(ticket)
+        told = self.watchers(ticket) if is_match else self.alike(ticket, job)
         result: Any = (
-            MatchResult(None, error=fate) if is_match else RenderResult("failed", error=fate)
+            MatchResult(None, error=fate)
+            if is_match
+            else RenderResult("failed", error=fate, reads=tuple(all_read(job)))
         )
         if fate == "failed":
             actions = self.world.dispatch.answer(ticket, result)
@@ -316,8 +323,11 @@ class Pages(RuleBasedStateMachine):
         else:
             self.apply(actions)
 
-    def present(self, run: Any) -> set[str]:
-        return {each.connection.id for each in run.owed if not each.connection.closed}
+    def alike(self, run: Any, job: RenderJob) -> set[str]:
+        """Those of a run who would have had the same."""
+        lead = run.lead.values(all_read(job))
+        there = [each.connection for each in run.owed if not each.connection.closed]
+        return {each.id for each in there if each.values(all_read(job)) == lead}
 
     def watchers(self, asked: Any) -> set[str]:
         """Who may be concerned by what a match would have told."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from serverpush.jobs import Job, MatchJob, RenderJob
 from serverpush.protocol import Change, Condition, Dependency, ModelInfo, Page, Serializer, Visitor
-from serverpush.results import MatchResult, RenderResult
+from serverpush.results import EVERYTHING, MatchResult, RenderResult
 from serverpush.server.core.actions import Action, Refresh, Send
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
@@ -57,6 +57,8 @@ class World:
     sent: dict[str, list[Send | Refresh]] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
     renders: dict[str, RenderResult] = field(default_factory=dict)
+    # What renderings read of their requests, by the update's name.
+    reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.log = Log(epoch="first", now=self.now, size=self.size, seconds=300)
@@ -151,6 +153,10 @@ class World:
             ]
             return MatchResult({name: row.get(name) for name in job.fields}, frozenset(met))
         assert isinstance(job, RenderJob)
+        reads = self.reads.get(job.name, EVERYTHING if job.serializer.reads_request else ())
+        return replace(self.render(job), reads=tuple(sorted(reads)))
+
+    def render(self, job: RenderJob) -> RenderResult:
         if job.serializer == FOLLOWING:
             return self.follow(job)
         if job.name in self.renders:

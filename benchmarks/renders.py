@@ -1,0 +1,46 @@
+"""Renderings for one change that all clients of a public page watch, nothing being declared."""
+
+from __future__ import annotations
+
+from benchmarks.crowd import crowd
+from benchmarks.peers import Peer
+from benchmarks.site import counted, running, saver
+from tests.live.clients import browse
+
+CLIENTS = (1, 10_000)
+SAVES = 5
+
+
+def measure() -> list[tuple[str, str]]:
+    """The rows of the table: what, and the figure."""
+    rows = []
+    for clients in CLIENTS:
+        renders = run(clients)
+        rows.append(
+            (
+                f"renderings for one change that {clients:,} clients of a public page watch",
+                f"{renders:g}, by a function that renders a template ({SAVES} saves)",
+            )
+        )
+    return rows
+
+
+def run(clients: int, saves: int = SAVES) -> float:
+    """How many renderings a save causes."""
+    with running(LIVE_URLS="benchmarks.views_renders") as live, saver(live) as site:
+        assert live.push is not None
+        _, record = browse(f"{live.url}/page/1/")
+        url = f"ws://127.0.0.1:{live.port}/socket.io/?EIO=4&transport=websocket"
+        peer = Peer("", [live.push.pid], url, {"page": record["page"]}, site.save, is_own=True)
+        with crowd(peer) as those:
+            those.connect(clients, at_once=50)
+            before = counted(live, "serverpush_job_seconds_count", job="render")
+            for _ in range(saves):
+                site.save()
+                those.wait(clients)
+            return (counted(live, "serverpush_job_seconds_count", job="render") - before) / saves
+
+
+if __name__ == "__main__":
+    for row in measure():
+        print(*row, sep=": ")
