@@ -124,6 +124,19 @@ PROMISES = [
         "test_ahead_of_log.py::test_a_page_comes_late_to_the_list_of_one_that_is_newer[asking]",
     ),
     _core(
+        "a client comes while others that are alike wait for a rendering",
+        "it is owed no more than what came since",
+        promises.owe_to_who_comes_later,
+        "test_cohorts.py::test_who_joins_while_it_is_rendered_does_not_get_it",
+        "test_cohorts.py::test_who_joins_while_it_waits_is_owed_no_more_than_what_came_since",
+    ),
+    _core(
+        "a page comes to depend on other things than those that it was alike with",
+        "it is still owed what they are, and held back by it",
+        promises.forget_who_leaves_a_cohort,
+        "test_cohorts.py::test_who_left_a_cohort_is_still_held_back_by_what_it_owes",
+    ),
+    _core(
         "a rendering turns out to read what those who wait for it do not have alike",
         "it serves those who have the same there, and the others get their own",
         promises.serve_all_who_wait,

@@ -12,7 +12,18 @@ from types import SimpleNamespace
 from django.http import HttpRequest
 
 from serverpush import reporting
-from serverpush.server.core import access, dispatch, fair, index, log, registry, renderings, sends
+from serverpush.server.core import (
+    access,
+    cohorts,
+    connection,
+    dispatch,
+    fair,
+    index,
+    log,
+    registry,
+    renderings,
+    sends,
+)
 
 from .connections import nothing
 
@@ -122,7 +133,7 @@ def take_the_time_late():
 
 
 def have_no_doubt():
-    registry.Connection.may_show = lambda self, at: False
+    connection.Connection.may_show = lambda self, at: False
 
 
 def take_lists_for_true():
@@ -147,6 +158,21 @@ def owe_without_bounds():
     dispatch.Dispatch._most_owed = lambda self: 10**9
 
 
+def owe_to_who_comes_later():
+    cohorts.Cohort.newest = property(lambda self: 10**9)
+
+
+def forget_who_leaves_a_cohort():
+    leave = cohorts.Cohort.leave
+
+    def forget(self, connection):
+        audiences, self.audiences = self.audiences, {}
+        leave(self, connection)
+        self.audiences = audiences
+
+    cohorts.Cohort.leave = forget
+
+
 def serve_all_who_wait():
     renderings.Renderings.share = lambda self, run, owed, reads: owed
 
@@ -168,7 +194,11 @@ def note_nothing():
 
 def make_pages_anew_side_by_side():
     key = renderings._key
-    renderings._key = lambda owed: (owed.dependency.name, owed.mark, *key(owed)[2:])
+    renderings._key = lambda owed, connection: (
+        owed.dependency.name,
+        owed.mark,
+        *key(owed, connection)[2:],
+    )
 
 
 def tell_of_two_events_at_once():
@@ -199,7 +229,7 @@ def serve_in_order_of_arrival():
 
 
 def share_everything():
-    registry.Connection.group = lambda self, dependency: ("all",)
+    connection.Connection.group = lambda self, dependency: ("all",)
 
 
 def forget_who_has_no_access():

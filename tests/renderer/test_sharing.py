@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from serverpush.protocol import Page, Serializer, Visitor
 from serverpush.renderer.jobs import run
-from serverpush.server.core.registry import Connection
+from serverpush.server.core.connection import Connection
 from tests.renderer.conftest import log_in, render_job
 from tests.renderer.views_notes import READERS, TEMPLATES
 

@@ -13,13 +13,16 @@ from serverpush.jobs import MatchJob, RenderJob
 from serverpush.protocol import Change, Gap, Key, ModelInfo, Page, Position, Visitor
 from serverpush.results import EVERYTHING, MatchResult, RenderResult
 from serverpush.server.core.actions import Action, Ready, Refresh, Report
+from serverpush.server.core.cohorts import Cohort
+from serverpush.server.core.connection import Connection
+from serverpush.server.core.floors import Floors
 from serverpush.server.core.following import Following
 from serverpush.server.core.index import Index, Watched
 from serverpush.server.core.log import Log
 from serverpush.server.core.matchings import Asked, Live, Matchings
 from serverpush.server.core.memberships import Memberships
 from serverpush.server.core.owed import Owed
-from serverpush.server.core.registry import Connection, Floors, Registry
+from serverpush.server.core.registry import Registry
 from serverpush.server.core.renderings import Renderings, Run
 from serverpush.server.core.sends import sends
 from serverpush.server.core.steps import Step
@@ -34,6 +37,8 @@ CLOCK_MARGIN = 0.1
 # case: with more, loading its page again costs less.
 MAX_OWED = 200_000
 LEAST_OWED = 50
+# Connections of a cohort that are owed something together: it pays for as few as two.
+TOGETHER = 2
 # Quiet pages that are told where they stand in one tick.
 MAX_TOLD = 500
 
@@ -116,10 +121,10 @@ class Dispatch:
         if changed is None:
             return False, [Refresh((id,), "history")]
         self._following.bring(connection, range(len(connection.watched)), changed, since, returns)
-        if len(connection.floors) > self._most_owed():
+        if connection.owed > self._most_owed():
             self._give_up(connection)
             return False, [Refresh((id,), "history")]
-        return not connection.floors, []
+        return not connection.owed, []
 
     def disconnect(self, id: str) -> None:
         """Forget a client; what is being rendered for it alone is dropped."""
@@ -141,7 +146,7 @@ class Dispatch:
     def stand(self, ids: Iterable[str]) -> list[Action]:
         """Tell those who are owed nothing where they stand."""
         there = [each for each in map(self.registry.get, ids) if each is not None]
-        quiet = tuple(each.id for each in there if not each.floors)
+        quiet = tuple(each.id for each in there if not each.owed)
         return [Ready(quiet, self.unsettled())] if quiet else []
 
     def hold(self) -> None:
@@ -266,16 +271,24 @@ class Dispatch:
     def _owe_all(
         self, watched: Watched, pk: Key, step: Step, before: bool | None, after: bool
     ) -> None:
-        overdue = []
+        doubtful = self.registry.may_show(step.at, self.log.now) if watched.watchers else []
+        for cohort, places in list(watched.watchers.items()):
+            alone = [each for each in doubtful if each.cohort is cohort]
+            if len(cohort.members) - len(alone) < TOGETHER:
+                alone = list(cohort.members)
+            for place in places:
+                if len(alone) < len(cohort.members):
+                    owed = Owed.together(cohort, alone, place, pk, step, before, after)
+                    self._renderings.owe(owed)
+                for each in alone:
+                    self._renderings.owe(Owed.at(each, place, pk, step, before, after))
+            self._look_for_overdue(cohort, alone)
+
+    def _look_for_overdue(self, cohort: Cohort, alone: list[Connection]) -> None:
+        """Give up those of a cohort who have too much coming, if there may be any."""
         most = self._most_owed()
-        for id, places in watched.watchers.items():
-            connection = self.registry.get(id)
-            if connection is not None:
-                for place in places:
-                    self._renderings.owe(Owed.at(connection, place, pk, step, before, after))
-                if len(connection.floors) > most:
-                    overdue.append(connection)
-        for connection in overdue:
+        those = list(cohort.members) if len(cohort.audiences) > most else alone
+        for connection in [each for each in those if each.owed > most]:
             self._overdue.append(connection.id)
             self._give_up(connection)
 
@@ -293,7 +306,7 @@ class Dispatch:
         Returns their ids: of what happened meanwhile they have heard nothing.
         """
         few = self._most_owed() // 2
-        again = [each for each in self._unfollowed.values() if len(each[0].floors) <= few]
+        again = [each for each in self._unfollowed.values() if each[0].owed <= few]
         for connection, ticket in again:
             del self._unfollowed[connection.id]
             connection.floors.release(ticket)
@@ -320,7 +333,7 @@ class Dispatch:
             # What they show is out of date, and no event will tell.
             for each in owed:
                 each.release()
-            told = sorted({each.connection.id for each in owed})
+            told = sorted({connection.id for each in owed for connection in each.connections})
             first = run.owed[0]
             what = f"{first.dependency.condition.model} {first.pk}"
             report = Report(result.error or f"{what} has no such key")
@@ -333,9 +346,9 @@ class Dispatch:
         """Tell who was refused; where others share by `vary`, ask for one of them."""
         told = set()
         for each in owed:
-            if each.connection is run.lead or not run.is_by_vary:
-                each.release()
-                told.add(each.connection.id)
-            else:
-                self._renderings.owe(each)
+            refused = [one for one in each.connections if one is run.lead or not run.is_by_vary]
+            told |= {one.id for one in refused}
+            for one in refused:
+                each.apart(one).release()
+            self._renderings.owe(each)
         return [Refresh(tuple(sorted(told)), "access")] if told else []

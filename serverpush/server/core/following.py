@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from serverpush.protocol import Dependency, Page, Position
+from serverpush.server.core.cohorts import Audience, Cohorts
+from serverpush.server.core.connection import Connection
 from serverpush.server.core.index import Index
 from serverpush.server.core.log import Instance, Log
-from serverpush.server.core.marks import marks
+from serverpush.server.core.marks import SHORT, digests
 from serverpush.server.core.matchings import Matchings
 from serverpush.server.core.owed import Owed
-from serverpush.server.core.registry import Connection
 from serverpush.server.core.renderings import Renderings, Run
 from serverpush.server.core.replay import Changes, missed_changes, replay
 
@@ -40,6 +41,7 @@ class Following:
         self._matchings = matchings
         self._renderings = renderings
         self._at = at
+        self._cohorts = Cohorts()
 
     def missed(self, page: Page, since: Position) -> list[tuple[Instance, Changes]] | None:
         """The changes that a page has to be brought over; None where they are too many."""
@@ -52,24 +54,25 @@ class Following:
         follow = (
             changed is not None and self._log.covers(rendered) and not self._log.has_gap(rendered)
         )
-        connection.watched = [
+        watched = [
             self._index.watch(
                 each.condition,
                 each.keys if follow else None,
                 self._log.head,
-                connection.id,
-                place,
                 page.recorded + connection.margin,
             )
-            for place, each in enumerate(page.dependencies)
+            for each in page.dependencies
         ]
-        connection.marks = marks(page.dependencies)
+        told = digests(page.dependencies)
+        key = (tuple(each.number for each in watched), tuple(told), connection.common)
+        self._cohorts.join(connection, key, watched, [each[:SHORT] for each in told])
 
     def unwatch(self, connection: Connection) -> None:
         """Let a connection follow nothing."""
-        for watched in connection.watched:
-            self._index.unwatch(watched, connection.id)
-        connection.watched = []
+        cohort = self._cohorts.leave(connection)
+        if cohort is not None:
+            for watched in cohort.watched:
+                self._index.unwatch(watched, cohort)
 
     def bring(
         self,
@@ -100,9 +103,7 @@ class Following:
             return replaced, overdue
         lead = run.lead
         changed = not _same(lead.page.dependencies, page.dependencies)
-        for connection in {each.connection.id: each.connection for each in owed}.values():
-            if _same(connection.page.dependencies, page.dependencies):
-                continue
+        for connection in _unlike(owed, page.dependencies):
             if run.is_by_vary and connection.own != lead.own:
                 # Who shares a rendering by `vary` may have other dependencies than its lead.
                 if changed:
@@ -120,7 +121,7 @@ class Following:
         """
         earlier = connection.watched
         for watched in earlier:
-            self._index.hold(watched)
+            self._index.keep(watched, True)
         self.unwatch(connection)
         connection.page = connection.page.with_dependencies(
             page.dependencies, page.time, page.recorded
@@ -130,8 +131,24 @@ class Following:
         new = [place for place, each in enumerate(connection.watched) if each not in earlier]
         self.bring(connection, new, changed or [], started)
         for watched in earlier:
-            self._index.unwatch(watched, "")
+            self._index.keep(watched, False)
         return changed is not None
+
+
+def _unlike(owed: list[Owed], dependencies: tuple[Dependency, ...]) -> list[Connection]:
+    """Those who wait for it and whose pages have other dependencies than these."""
+    found: dict[Connection, None] = {}
+    for each in owed:
+        connections = each.connections
+        if isinstance(each.to, Audience) and not each.to.left:
+            # They have all the same.
+            del connections[1:]
+            if any(not _same(one.page.dependencies, dependencies) for one in connections):
+                connections = each.connections
+        for one in connections:
+            if one not in found and not _same(one.page.dependencies, dependencies):
+                found[one] = None
+    return list(found)
 
 
 def _same(one: tuple[Dependency, ...], other: tuple[Dependency, ...]) -> bool:

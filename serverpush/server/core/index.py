@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serverpush.jobs import MatchJob
 from serverpush.protocol import Change, Condition, Key, ModelInfo, Position
 from serverpush.results import MatchResult
+
+if TYPE_CHECKING:
+    from serverpush.server.core.cohorts import Cohort
 
 MAX_MOVES = 1000
 MAX_FOLDS = 10_000
@@ -26,7 +29,7 @@ class Watched:
     of which nobody knows whether all watchers show them: the next change tells.
     ``known`` is the position since which every move in and out has been noted in
     ``moves``.
-    ``watchers`` maps a connection's id to the places of its updates. ``listed`` is
+    ``watchers`` maps a cohort to the places of its updates. ``listed`` is
     until when, in seconds since the epoch, changes may have been committed that were
     in the list of members before they were reported.
     """
@@ -38,9 +41,15 @@ class Watched:
     moves: deque[tuple[Position, Key, bool]] = field(
         default_factory=lambda: deque(maxlen=MAX_MOVES)
     )
-    watchers: dict[str, list[int]] = field(default_factory=dict)
+    watchers: dict[Cohort, list[int]] = field(default_factory=dict)
     unsure: set[Key] = field(default_factory=set)
     listed: float = 0
+    is_kept: bool = False
+
+    @property
+    def connections(self) -> Iterator[str]:
+        """The ids of those who have it."""
+        return (each.id for cohort in self.watchers for each in cohort.members)
 
     def was_ahead(self, at: float) -> bool:
         """May its members have held a change of that time before it was reported?"""
@@ -111,13 +120,11 @@ class Index:
         condition: Condition,
         keys: Iterable[Key] | None,
         now: Position,
-        watcher: str,
-        place: int,
         listed: float = 0,
     ) -> Watched:
-        """Note that update ``place`` of a connection has this condition.
+        """The live condition for an update of a page; its cohort goes among the watchers.
 
-        ``keys`` are the members that its page recorded, None if not listed, and
+        ``keys`` are the members that the page recorded, None if not listed, and
         ``listed`` is when, in seconds since the epoch; ``now`` is the position up to
         which these have been brought.
         """
@@ -127,19 +134,20 @@ class Index:
             watched = self._add(condition, keys, now)
             watched.listed = listed
             self._young[watched.number] = watched
-        watched.watchers.setdefault(watcher, []).append(place)
         return watched
 
-    def unwatch(self, watched: Watched, watcher: str) -> None:
-        """Forget a connection; the last one takes the condition with it."""
-        watched.watchers.pop(watcher, None)
-        if not watched.watchers and watched.number in self._by_number:
+    def unwatch(self, watched: Watched, cohort: Cohort | None = None) -> None:
+        """Forget a cohort; the last one takes the condition with it."""
+        if cohort is not None:
+            watched.watchers.pop(cohort, None)
+        if not watched.watchers and not watched.is_kept and watched.number in self._by_number:
             del self._by_number[watched.number]
             self._remove(watched)
 
-    def hold(self, watched: Watched) -> None:
-        """Keep a condition that nobody may have for a moment; ``unwatch`` by ``""`` ends it."""
-        watched.watchers.setdefault("", [])
+    def keep(self, watched: Watched, is_kept: bool) -> None:
+        """Keep a condition, though nobody may have it for a moment; or no longer."""
+        watched.is_kept = is_kept
+        self.unwatch(watched)
 
     def unlist_all(self) -> None:
         """Follow no members of any condition any longer."""
@@ -283,7 +291,7 @@ class Index:
 
     def watchers(self, model: str) -> set[str]:
         """The connections with a condition that only a row of this model can decide."""
-        return {id for each in self.asked(model) for id in each.watchers}
+        return {id for each in self.asked(model) for id in each.connections}
 
     def numbered(self, numbers: Iterable[int]) -> list[Watched]:
         """Those of these numbers that are still there."""
@@ -291,7 +299,7 @@ class Index:
 
     def watchers_of(self, numbers: Iterable[int]) -> set[str]:
         """The connections that have any of these conditions."""
-        return {id for each in self.numbered(numbers) for id in each.watchers}
+        return {id for each in self.numbered(numbers) for id in each.connections}
 
     def met(self, model: str, result: MatchResult) -> list[Watched]:
         """The conditions that an instance meets, by the database's answer."""

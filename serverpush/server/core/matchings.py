@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from serverpush.jobs import MatchJob
 from serverpush.protocol import Key
+from serverpush.server.core.connection import Connection
 from serverpush.server.core.fair import FairQueue
 from serverpush.server.core.index import Index, Watched
-from serverpush.server.core.registry import Connection
 from serverpush.server.core.steps import Step
 
 

@@ -1,28 +1,32 @@
-"""What a connection is owed: one update about one instance, not yet sent."""
+"""What connections are owed: one update about one instance, not yet sent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from serverpush.protocol import Dependency, Key, PageAction
+from serverpush.server.core.cohorts import Audience, Cohort, One
+from serverpush.server.core.connection import Connection
 from serverpush.server.core.index import Watched
-from serverpush.server.core.registry import Connection
 from serverpush.server.core.steps import Step
 
+Slot = tuple[Connection | Cohort, str]
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class Owed:
-    """One update that a connection has coming.
+    """One update that a connection, or an audience of a cohort, has coming.
 
     ``before`` and ``after`` say whether the instance met the condition when the
     client was last told, and now; ``before`` is None where nobody knows, and in
     ``doubt`` where the change may have come while the page was rendered, or the
     client may have been told of it already.
     ``mark`` tells a page's several updates apart, whatever else it comes to have.
-    ``ticket`` holds the connection's safe position back until this is sent.
+    Whoever it is for, their safe positions are held back until this is sent.
     """
 
-    connection: Connection
+    to: One | Audience
     mark: str
     dependency: Dependency
     watched: Watched
@@ -31,7 +35,6 @@ class Owed:
     before: bool | None
     after: bool
     doubt: bool
-    ticket: int | None = None
 
     @classmethod
     def at(
@@ -46,7 +49,7 @@ class Owed:
     ) -> Owed:
         """What the update at this place of the connection's page is owed."""
         return cls(
-            connection=connection,
+            to=One(connection),
             mark=connection.marks[place],
             dependency=connection.page.dependencies[place],
             watched=connection.watched[place],
@@ -56,6 +59,56 @@ class Owed:
             after=after,
             doubt=doubt or connection.may_show(step.at),
         )
+
+    @classmethod
+    def together(
+        cls,
+        cohort: Cohort,
+        out: Iterable[Connection],
+        place: int,
+        pk: Key,
+        step: Step,
+        before: bool | None,
+        after: bool,
+    ) -> Owed:
+        """What a cohort is owed, but for those in ``out``: none of the others is in doubt."""
+        to = Audience(cohort, out)
+        first = next(iter(to))
+        return cls(
+            to=to,
+            mark=cohort.marks[place],
+            dependency=first.page.dependencies[place],
+            watched=cohort.watched[place],
+            pk=pk,
+            step=step,
+            before=before,
+            after=after,
+            doubt=False,
+        )
+
+    @property
+    def slot(self) -> Slot:
+        """Where it waits: one update of one connection, or of one cohort, waits once."""
+        whose = self.to.cohort if isinstance(self.to, Audience) else self.to.connection
+        return whose, self.mark
+
+    @property
+    def first(self) -> Connection | None:
+        """The first of those who still wait for it; None where nobody does."""
+        return next((each for each in self.to if each.is_due), None)
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Those who still wait for it."""
+        return [each for each in self.to if not each.closed and not each.overdue]
+
+    def apart(self, connection: Connection) -> Owed:
+        """The same for one of them alone, who is owed it by itself from now on."""
+        alone = replace(self, to=One(connection))
+        if self.to.is_held:
+            alone.hold()
+        self.to.take_out(connection)
+        return alone
 
     @property
     def action(self) -> PageAction | None:
@@ -89,18 +142,15 @@ class Owed:
             self.before = other.before
         # Either may have come while the page was rendered, and be what it shows.
         self.doubt = self.doubt or other.doubt
-        lower = other.step.floor < self.step.floor
+        floor = self.step.floor
         if not same_instance or other.step.position >= self.step.position:
             self.after = other.after
         self.step = self.step.join(other.step)
-        if lower:
-            self.release()
+        if self.step.floor < floor:
+            self.to.move(self.step.floor)
 
     def hold(self) -> None:
-        if self.ticket is None:
-            self.ticket = self.connection.floors.hold(self.step.floor)
+        self.to.hold(self.step.floor)
 
     def release(self) -> None:
-        if self.ticket is not None:
-            self.connection.floors.release(self.ticket)
-            self.ticket = None
+        self.to.release()

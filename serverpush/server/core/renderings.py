@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from serverpush.jobs import RenderJob
 from serverpush.protocol import Key, Position, Serializer
+from serverpush.server.core.cohorts import Audience
+from serverpush.server.core.connection import Connection, Group, Values
 from serverpush.server.core.fair import FairQueue, Flow
 from serverpush.server.core.owed import Owed
 from serverpush.server.core.profiles import Profiles, Sources
-from serverpush.server.core.registry import Connection, Group, Values
+from serverpush.server.core.waiting import Waiting
 
 RenderKey = tuple[str, str, Serializer, str, Key | None, Group]
-_Place = tuple[Connection, str]
-_Places = dict[_Place, Owed]
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +43,10 @@ class Run:
         """Has its author said who shares it?"""
         return _is_by_vary(self.key)
 
+    @property
+    def connections(self) -> Iterator[Connection]:
+        return (connection for each in self.owed for connection in each.to)
+
 
 @dataclass(slots=True, eq=False)
 class _Part:
@@ -53,19 +57,12 @@ class _Part:
 
     values: Values
     flow: Flow
-    present: _Places = field(default_factory=dict)
-    absent: _Places = field(default_factory=dict)
+    waiting: Waiting
     is_running: bool = False
     is_blocked: bool = False
 
-    def waiting(self, present: bool) -> _Places:
-        return self.present if present else self.absent
-
-    def pop(self, place: _Place) -> Owed | None:
-        return self.present.pop(place, None) or self.absent.pop(place, None)
-
     def __bool__(self) -> bool:
-        return bool(self.present or self.absent or self.is_running)
+        return bool(self.waiting) or self.is_running
 
 
 @dataclass(slots=True, eq=False)
@@ -81,6 +78,23 @@ class _Rendering:
     parts: dict[Values, _Part] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
     busy: set[Connection] = field(default_factory=set)
+
+    def part(self, connection: Connection) -> _Part:
+        """The part that a connection gets it with."""
+        values = () if _is_by_vary(self.key) else connection.values(self.reads)
+        part = self.parts.get(values)
+        if part is None:
+            # One that is shared by several pages takes the turns of the first.
+            flow = (self.key[:3], connection.page.path, self.key[4])
+            waiting = Waiting(same_instance=self.key[4] is not None)
+            part = self.parts[values] = _Part(values, flow, waiting)
+        return part
+
+    def is_busy(self, part: _Part) -> bool:
+        """Is something under way for one of those that a part is for?"""
+        if not self.busy:
+            return False
+        return any(not self.busy.isdisjoint(each.to) for each in part.waiting)
 
 
 class Renderings:
@@ -106,27 +120,21 @@ class Renderings:
         return len(self._queue)
 
     def owe(self, owed: Owed) -> None:
-        """Note that a connection has something coming, or no longer has."""
-        key = _key(owed)
-        pk = key[4]
-        rendering = self._rendering(key)
-        part = self._part(rendering, owed)
-        place = (owed.connection, owed.mark)
-        waiting = part.pop(place)
-        if waiting is not None:
-            if pk is not None or owed.action is not None:
-                waiting.fold(owed, same_instance=pk is not None)
-            # Else another instance's change that says nothing: what waits stays.
+        """Note that connections have something coming, or no longer have."""
+        first = owed.first
+        if first is None:
             owed.release()
-            owed = waiting
-        if owed.action is None:
-            owed.release()
-        else:
-            owed.hold()
-            # A view that takes no object runs the same whether it is there or not.
-            part.waiting(owed.after or pk is None)[place] = owed
-            part.is_blocked = part.is_blocked or owed.connection in rendering.busy
-        self._tidy(rendering, part)
+            return
+        rendering = self._rendering(_key(owed, first))
+        for each in _divided(rendering, owed):
+            if (one := next(iter(each.to), None)) is None:
+                continue
+            part = rendering.part(one)
+            part.waiting.add(each)
+            part.is_blocked = part.is_blocked or (
+                bool(rendering.busy) and not rendering.busy.isdisjoint(each.to)
+            )
+            self._tidy(rendering, part)
 
     def next(self, head: Position) -> tuple[Run, RenderJob] | None:
         """Begin the rendering whose turn it is; ``head`` is where the log stands."""
@@ -134,12 +142,10 @@ class Renderings:
             key, values = found
             rendering = self._renderings[key]
             part = rendering.parts[values]
-            present = bool(part.present)
-            owed = list(_due(part.waiting(present).values()))
-            part.waiting(present).clear()
-            if owed:
+            present, waiting = part.waiting.take()
+            owed = list(_due(waiting))
+            if owed and (lead := owed[0].first) is not None:
                 part.is_running = True
-                lead = owed[0].connection
                 run = Run(key, part, rendering.reads, owed, head, lead, present)
                 rendering.runs.append(run)
                 return run, _job(run)
@@ -161,16 +167,13 @@ class Renderings:
         if reads <= run.reads or run.is_by_vary:
             return owed
         values = run.lead.values(reads)
-        served = []
         for each in owed:
-            if each.connection.values(reads) == values:
-                served.append(each)
-            else:
-                self.owe(each)
-        return served
+            for one in each.to.unlike(values, reads):
+                self.owe(each.apart(one))
+        return list(_due(owed))
 
     def learn(self, run: Run, reads: Sources) -> None:
-        """Expect that an update's renderings read this."""
+        """Take note of what a rendering of an update has read."""
         if not run.is_by_vary:
             self._profiles.learn(run.key[:4], reads)
 
@@ -183,16 +186,6 @@ class Renderings:
             self._divide(rendering, reads)
         return rendering
 
-    def _part(self, rendering: _Rendering, owed: Owed) -> _Part:
-        connection = owed.connection
-        values = () if _is_by_vary(rendering.key) else connection.values(rendering.reads)
-        part = rendering.parts.get(values)
-        if part is None:
-            # One that is shared by several pages takes the turns of the first.
-            flow = (rendering.key[:3], connection.page.path, rendering.key[4])
-            part = rendering.parts[values] = _Part(values, flow)
-        return part
-
     def _divide(self, rendering: _Rendering, reads: Sources) -> None:
         """Divide what waits anew, as its renderings read something else than was expected."""
         earlier = list(rendering.parts.values())
@@ -200,28 +193,28 @@ class Renderings:
             self._queue.discard((rendering.key, part.values))
         rendering.parts.clear()
         rendering.reads = reads
-        rendering.busy = {each.connection for run in rendering.runs for each in run.owed}
-        for part in earlier:
-            for present in (True, False):
-                for place, owed in part.waiting(present).items():
-                    other = self._part(rendering, owed)
-                    other.waiting(present)[place] = owed
-                    other.is_blocked = other.is_blocked or owed.connection in rendering.busy
+        rendering.busy = {each for run in rendering.runs for each in run.connections}
+        for owed in [each for part in earlier for each in part.waiting]:
+            for each in _divided(rendering, owed):
+                if (one := next(iter(each.to), None)) is not None:
+                    rendering.part(one).waiting.put(each)
+                else:
+                    each.release()
         for part in list(rendering.parts.values()):
+            part.is_blocked = rendering.is_busy(part)
             self._tidy(rendering, part)
 
     def _unblock(self, rendering: _Rendering) -> None:
         """Let those have their turn for whom nothing is under way any more."""
         rendering.busy = {
-            each.connection
+            each
             for run in rendering.runs
             if run.part is not rendering.parts.get(run.part.values)
-            for each in run.owed
+            for each in run.connections
         }
         for part in list(rendering.parts.values()):
             if part.is_blocked:
-                those = (*part.present.values(), *part.absent.values())
-                part.is_blocked = any(each.connection in rendering.busy for each in those)
+                part.is_blocked = rendering.is_busy(part)
                 self._tidy(rendering, part)
 
     def _tidy(self, rendering: _Rendering, part: _Part) -> None:
@@ -242,9 +235,9 @@ def _is_by_vary(key: RenderKey) -> bool:
     return key[5][0] == "vary"
 
 
-def _key(owed: Owed) -> RenderKey:
+def _key(owed: Owed, connection: Connection) -> RenderKey:
     dependency = owed.dependency
-    serializer, group = dependency.serializer, owed.connection.group(dependency)
+    serializer, group = dependency.serializer, connection.group(dependency)
     if not serializer.reads_object:
         # A page that is made anew is the same for all its updates. Two at once could end
         # in the wrong order, and the page show the older one.
@@ -253,10 +246,24 @@ def _key(owed: Owed) -> RenderKey:
     return name, model, serializer, dependency.data, owed.pk, group
 
 
+def _divided(rendering: _Rendering, owed: Owed) -> list[Owed]:
+    """What is owed to all at once, if they get it from one run; else one by one."""
+    to = owed.to
+    if not isinstance(to, Audience) or not rendering.reads or _is_by_vary(rendering.key):
+        return [owed]
+    values = to.cohort.values(rendering.reads)
+    if values is None:
+        apart = [owed.apart(each) for each in list(to)]
+        owed.release()
+        return apart
+    # Those who have left it may be unlike the others.
+    return [owed, *(owed.apart(each) for each in to.unlike(values, rendering.reads))]
+
+
 def _due(owed: Iterable[Owed]) -> Iterator[Owed]:
-    """Those that somebody still waits for; the others are released."""
+    """What somebody still waits for; the rest is released."""
     for each in owed:
-        if each.connection.closed or each.connection.overdue:
+        if each.first is None:
             each.release()
         else:
             yield each

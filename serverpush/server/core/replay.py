@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from serverpush.protocol import Change, Key, Page, Position
+from serverpush.server.core.connection import Connection
 from serverpush.server.core.index import Index
 from serverpush.server.core.log import Instance, Log
 from serverpush.server.core.matchings import Missed
 from serverpush.server.core.owed import Owed
-from serverpush.server.core.registry import Connection
 from serverpush.server.core.steps import Step
 
 Changes = list[tuple[Position, Change]]

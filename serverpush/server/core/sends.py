@@ -7,7 +7,10 @@ from typing import Any
 
 from serverpush.protocol import Page, Position
 from serverpush.server.core.actions import Send
+from serverpush.server.core.cohorts import Audience
 from serverpush.server.core.owed import Owed
+
+_Alike = tuple[Any, ...]
 
 
 def sends(
@@ -28,29 +31,25 @@ def sends(
 
 def _waves(owed: Iterable[Owed]) -> list[list[Owed]]:
     """No wave has two of one connection: the first must not tell that the last is there."""
-    waves: list[list[Owed]] = []
-    counts: dict[str, int] = {}
+    waves: dict[str, list[Owed]] = {}
     for each in owed:
-        number = counts.get(each.connection.id, 0)
-        counts[each.connection.id] = number + 1
-        if number == len(waves):
-            waves.append([])
-        waves[number].append(each)
-    return waves
+        waves.setdefault(each.mark, []).append(each)
+    return list(waves.values())
 
 
 def _alike(
     owed: list[Owed], payload: str, pages: Mapping[str, Page], unsettled: Position
 ) -> Iterator[Send]:
-    alike: dict[tuple[Any, ...], list[Owed]] = {}
+    alike: dict[_Alike, tuple[Owed, list[str]]] = {}
     for each in owed:
-        connection = each.connection
-        safe = connection.safe(unsettled)
-        page = pages.get(connection.id)
-        same = (each.action, each.step.position, each.mark, safe, page)
-        alike.setdefault(same, []).append(each)
-    for (action, position, mark, safe, page), those in alike.items():
-        first = those[0]
+        for safe, page, ids in _stands(each, pages, unsettled):
+            same = (each.action, each.step.position, safe, page)
+            if same in alike:
+                alike[same][1].extend(ids)
+            else:
+                alike[same] = each, ids
+    for (action, position, safe, page), (first, ids) in alike.items():
+        mark = first.mark
         meta = {
             "id": f"{position}.{mark}" if mark else str(position),
             "safe": str(safe),
@@ -58,6 +57,21 @@ def _alike(
             "pk": first.pk,
             "action": action,
         }
-        ids = tuple(each.connection.id for each in those)
         at = None if first.step.is_replayed else first.step.at
-        yield Send(ids, first.dependency.name, payload, meta, at, page)
+        yield Send(tuple(ids), first.dependency.name, payload, meta, at, page)
+
+
+def _stands(
+    owed: Owed, pages: Mapping[str, Page], unsettled: Position
+) -> Iterator[tuple[Position, Page | None, list[str]]]:
+    """By how far they have been brought, and by their pages anew: who it is for."""
+    connections = owed.connections
+    if isinstance(owed.to, Audience) and not pages:
+        alike, floor = owed.to.cohort.alike(connections)
+        yield min(floor or unsettled, unsettled), None, [each.id for each in alike]
+        if len(alike) == len(connections):
+            return
+        known = set(alike)
+        connections = [each for each in connections if each not in known]
+    for each in connections:
+        yield each.safe(unsettled), pages.get(each.id), [each.id]

@@ -411,7 +411,7 @@ def test_a_page_that_can_not_be_brought_over_what_it_missed_waits_for_nothing(wo
     undecided = frozenset({job.conditions[0][0]})
     world.do(world.dispatch.answer(ticket, replace(world.execute(job), unknown=undecided)))
     assert world.refreshes("late") == ["error"]
-    assert not world.dispatch.registry.get("late").floors
+    assert not world.dispatch.registry.get("late").owed
 
 
 def board(world, user, own):
@@ -738,7 +738,7 @@ class TestTooMuch:
         world.save(1)
         assert world.dispatch.next_job() is None
         assert world.dispatch.tick() == [Refresh(("all",), "history")]
-        assert not world.dispatch.registry.get("all").floors
+        assert not world.dispatch.registry.get("all").owed
 
     def test_when_that_is_gone_it_is_followed_again(self, world):
         world.connect("all", world.page(where()))

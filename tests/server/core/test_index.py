@@ -6,6 +6,7 @@ import pytest
 
 from serverpush.protocol import Change, Condition, ModelInfo, Position
 from serverpush.results import MatchResult
+from serverpush.server.core.cohorts import Cohort
 from serverpush.server.core.index import MAX_MOVES, Index
 
 from .world import MODELS, asking, where
@@ -19,8 +20,13 @@ def index():
     return Index(MODELS)
 
 
+COHORTS = {name: Cohort(name, [], []) for name in "ab"}
+
+
 def watch(index, condition, watcher="a", keys=()):
-    return index.watch(condition, keys, NOW, watcher, 0)
+    watched = index.watch(condition, keys, NOW)
+    watched.watchers[COHORTS[watcher]] = [0]
+    return watched
 
 
 def certain(index, pk, model="shop.book"):
@@ -82,10 +88,10 @@ def test_nobody_watching_leaves_nothing(index):
     for condition in conditions:
         watched = watch(index, condition, keys=(1, 2))
         watch(index, condition, "b")
-        index.unwatch(watched, "a")
+        index.unwatch(watched, COHORTS["a"])
         assert len(index) == 1
-        index.unwatch(watched, "b")
-        index.unwatch(watched, "b")
+        index.unwatch(watched, COHORTS["b"])
+        index.unwatch(watched, COHORTS["b"])
     tables = {name: value for name, value in vars(index).items() if isinstance(value, dict)}
     del tables["models"]
     assert {name: value for name, value in tables.items() if any(value.values())} == {}

@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serverpush.protocol import Page, Position, Visitor
-from serverpush.server.core.registry import YOUNG_SECONDS, Connection, Floors, Registry
+from serverpush.server.core.connection import Connection
+from serverpush.server.core.floors import Floors
+from serverpush.server.core.index import YOUNG_SECONDS
+from serverpush.server.core.registry import Registry
 
 HEAD = Position(1, 1, "e")
 

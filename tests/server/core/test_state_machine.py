@@ -23,7 +23,7 @@ from .world import EVERY, FIELDS, MODELS, World, asking, dependency, where
 PKS = st.integers(1, 3)
 SHELVES = st.sampled_from([1, 2, 1, 2, None])
 CONDITIONS = [where(pk=1), where(shelf=1), asking(shelf=1), asking(shelf=2), where()]
-CLIENTS = 6
+CLIENTS = 8
 FATES = ("done", "failed", "died", "undecided")
 ANY_FATE = st.sampled_from(("late", "late", "done", "done", *FATES))
 TROUBLES = ("gap", "trim", "clock", "restart", "kill")
@@ -172,6 +172,19 @@ class Pages(RuleBasedStateMachine):
         view = {"time": self.world.clock, "began": self.world.now, "shown": self.world.shown()}
         self.world.tick()
         self.rendering.append(view)
+
+    @precondition(lambda self: 0 < len(self.clients) < CLIENTS)
+    @step(data=st.data(), tabs=st.integers(1, 3), slow=st.booleans())
+    def open_alike(self, data: st.DataObject, tabs: int, slow: bool) -> None:
+        """Others open a page that somebody has: what they are owed is noted once."""
+        alike = data.draw(st.sampled_from(self.clients))
+        for _ in range(tabs):
+            if alike.is_view:
+                self.ask_for_view()
+            else:
+                self.ask_for(alike.page.dependencies)
+        if not slow:
+            self.render_all()
 
     def render_all(self) -> None:
         while self.rendering:
@@ -326,7 +339,7 @@ class Pages(RuleBasedStateMachine):
     def alike(self, run: Any, job: RenderJob) -> set[str]:
         """Those of a run who would have had the same."""
         lead = run.lead.values(all_read(job))
-        there = [each.connection for each in run.owed if not each.connection.closed]
+        there = [each for each in run.connections if not each.closed]
         return {each.id for each in there if each.values(all_read(job)) == lead}
 
     def watchers(self, asked: Any) -> set[str]:
