@@ -374,8 +374,7 @@ class Sharing(RuleBasedStateMachine):
     @invariant()
     def nobody_is_rendered_for_twice_at_once(self) -> None:
         ids = [
-            {(each.id, ticket.key[4]) for each in ticket.connections}
-            for ticket, *_ in self.running
+            {(each.id, ticket.key[4]) for each in ticket.connections} for ticket, *_ in self.running
         ]
         assert sum(map(len, ids)) == len(set().union(*ids))
 
