@@ -13,12 +13,12 @@ from django.core.handlers.base import BaseHandler
 from django.core.signals import request_finished, request_started
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import ResolverMatch, set_script_prefix, set_urlconf
-from django.utils.module_loading import import_string
+from django.urls import ResolverMatch, get_resolver, set_script_prefix, set_urlconf
 
 from serverpush.renderer.requests import PageRequest
+from serverpush.renderer.routes import has_only_stock_patterns
 from serverpush.renderer.sessions import keep_messages
-from serverpush.renderer.stock import is_stock
+from serverpush.renderer.stock import is_stock_method
 
 
 class Task(Protocol):
@@ -60,11 +60,7 @@ class Chain(BaseHandler):
         super().__init__()
         self.load_middleware()
         # It is told the view and its arguments, which are what the path says.
-        self._asks_by_view = any(
-            hasattr(import_string(path), "process_view")
-            for path in settings.MIDDLEWARE
-            if not is_stock(path)
-        )
+        self._asks_by_view = not all(map(is_stock_method, self._view_middleware))
 
     @contextmanager
     def respond(self, request: PageRequest, task: Task) -> Iterator[HttpResponseBase]:
@@ -139,13 +135,25 @@ class Chain(BaseHandler):
         return response
 
     def _resolved(self, request: PageRequest) -> ResolverMatch:
-        """Its view and arguments; noted as its path where somebody gets to see them."""
+        """Its view and arguments; noted as its path where somebody gets to see them.
+
+        Or where it is not for Django alone to say whether there is such a path.
+        """
+        with request.serverpush_notes.paused():
+            path = request.path_info
+            urlconf = getattr(request, "urlconf", None)
+        if urlconf is not None:
+            set_urlconf(urlconf)
+        resolver = get_resolver(urlconf)
+        if not has_only_stock_patterns(resolver):
+            request.serverpush_notes.add("path")
         try:
-            with request.serverpush_notes.paused():
-                return self.resolve_request(request)
+            match = resolver.resolve(path)
         except Http404:
             request.serverpush_notes.add("path")
             raise
+        request.resolver_match = match
+        return match
 
     def _by_view_middleware(
         self, request: PageRequest, match: ResolverMatch

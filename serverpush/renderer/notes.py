@@ -64,10 +64,11 @@ class Notes:
     @property
     def sources(self) -> frozenset[str]:
         """What was read, each once: who reads all cookies reads each."""
-        found = self._sources
+        # A copy: the project's threads may still be reading.
+        found = frozenset(self._sources)
         if "cookies" in found:
-            found = {each for each in found if not each.startswith("cookie:")}
-        return frozenset(found)
+            return frozenset(each for each in found if not each.startswith("cookie:"))
+        return found
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -103,11 +104,23 @@ def _is_constant(key: Any) -> bool:
     return key in _CONSTANT or str(key).startswith("wsgi.")
 
 
+class _Hidden:
+    """Stands in a dict for all that it has: it can't be written as JSON, nor as anything."""
+
+
+_HIDDEN: Any = {"": _Hidden()}
+
+
 class Noting(dict[str, Any]):
-    """A dict that notes what is read of it."""
+    """A dict that notes what is read of it.
+
+    What reads a dict past its methods, as some extensions in C do, finds what it can't use:
+    it would read what nobody has noted. Copies are plain dicts.
+    """
 
     def __init__(self, values: Mapping[str, Any], notes: Notes) -> None:
-        super().__init__(values)
+        super().__init__(_HIDDEN)
+        self._values = dict(values)
         self._notes = notes
 
     def _one(self, key: Any) -> None:
@@ -120,60 +133,81 @@ class Noting(dict[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         self._one(key)
-        return super().__getitem__(key)
+        return self._values[key]
 
     def get(self, key: str, default: Any = None) -> Any:
         self._one(key)
-        return super().get(key, default)
+        return self._values.get(key, default)
 
     def __contains__(self, key: object) -> bool:
         self._one(key)
-        return super().__contains__(key)
+        return key in self._values
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._values[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        self._one(key)
+        del self._values[key]
 
     def pop(self, key: str, *default: Any) -> Any:
         self._one(key)
-        return super().pop(key, *default)
+        return self._values.pop(key, *default)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         self._one(key)
-        return super().setdefault(key, default)
+        return self._values.setdefault(key, default)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        self._values.update(*args, **kwargs)
+
+    def clear(self) -> None:
+        self._values.clear()
 
     def __iter__(self) -> Iterator[str]:
         self._all()
-        return super().__iter__()
+        return iter(self._values)
 
     def __reversed__(self) -> Iterator[str]:
         self._all()
-        return super().__reversed__()
+        return reversed(self._values)
 
     def __len__(self) -> int:
         self._all()
-        return super().__len__()
+        return len(self._values)
 
     def keys(self) -> Any:
         self._all()
-        return super().keys()
+        return self._values.keys()
 
     def values(self) -> Any:
         self._all()
-        return super().values()
+        return self._values.values()
 
     def items(self) -> Any:
         self._all()
-        return super().items()
+        return self._values.items()
 
     def popitem(self) -> tuple[str, Any]:
         self._all()
-        return super().popitem()
+        return self._values.popitem()
 
     def copy(self) -> dict[str, Any]:
-        return dict(self.items())
+        self._all()
+        return dict(self._values)
+
+    def __reduce__(self) -> Any:
+        return dict, (self.copy(),)
 
     def __or__(self, other: Any) -> Any:
         return self.copy() | other
 
     def __ror__(self, other: Any) -> Any:
         return other | self.copy()
+
+    def __ior__(self, other: Any) -> Any:
+        self._values |= other
+        return self
 
     def __eq__(self, other: object) -> bool:
         return self.copy() == other
@@ -197,7 +231,7 @@ class Environ(Noting):
         elif key in _CSRF:
             # Whether it is there or not, it is the middleware's finding.
             self._notes.add(csrf_source())
-        elif dict.__contains__(self, key) and not _is_constant(key):
+        elif key in self._values and not _is_constant(key):
             # Somebody has put it there, who knows from what.
             self._all()
 
@@ -216,7 +250,7 @@ class Cookies(Noting):
 
 
 class Headers(HttpHeaders):
-    """``request.headers`` that notes which are read."""
+    """``request.headers`` that notes which are read; copies are as Django's own."""
 
     def __init__(self, environ: Mapping[str, Any], notes: Notes) -> None:
         self._notes = notes
@@ -239,3 +273,12 @@ class Headers(HttpHeaders):
 
     # What the base reads of itself, whatever it is asked but for one header.
     _store = property(_get_store, _set_store)
+
+    def __reduce__(self) -> Any:
+        return _headers, (dict(self._store),)
+
+
+def _headers(store: dict[str, tuple[str, str]]) -> HttpHeaders:
+    headers = HttpHeaders({})
+    headers._store = store
+    return headers

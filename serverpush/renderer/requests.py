@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.core.handlers.wsgi import WSGIRequest, get_bytes_from_wsgi, get_str_from_wsgi
-from django.http import QueryDict, parse_cookie
-from django.utils.functional import LazyObject, SimpleLazyObject, empty
+from django.http import HttpRequest, QueryDict, parse_cookie
+from django.utils.functional import LazyObject, SimpleLazyObject, cached_property, empty
 
 from serverpush.protocol import Page, Visitor
 from serverpush.renderer.notes import Cookies, Environ, Headers, Notes, session_source
 from serverpush.renderer.sessions import ReadOnlySession
+from serverpush.results import EVERYTHING
 
 if TYPE_CHECKING:
     from serverpush.renderer.handler import Task
 
 
-def _noting(name: str, *sources: str) -> Any:
+# Where a request keeps its attributes, past what notes that they are read.
+_dict: Any = HttpRequest.__dict__["__dict__"]
+
+
+def _noted(name: str, *sources: str) -> Any:
     """An attribute of which it is noted that it is read; without sources, as the session's."""
 
     def get(request: PageRequest) -> Any:
+        value = request._kept(name)
         request.serverpush_notes.add(*(sources or [session_source()]))
-        return request._kept(name)
+        return value
 
-    return property(get, lambda request, value: request._keep(name, value))
+    return _attribute(name, get)
+
+
+def _attribute(name: str, get: Callable[[PageRequest], Any]) -> Any:
+    """An attribute that can be set and deleted as any other."""
+
+    def put(request: PageRequest, value: Any) -> None:
+        _dict.__get__(request)[name] = value
+
+    def delete(request: PageRequest) -> None:
+        request._kept(name)
+        del _dict.__get__(request)[name]
+
+    return property(get, put, delete)
 
 
 class PageRequest(WSGIRequest):
@@ -46,81 +66,101 @@ class PageRequest(WSGIRequest):
         with notes.paused():
             super().__init__(Environ(environ, notes))
 
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        """All attributes at once, for who copies them."""
+        self.serverpush_notes.add(*EVERYTHING)
+        found: dict[str, Any] = _dict.__get__(self)
+        return found
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        _dict.__get__(self).update(state)
+
+    def _kept(self, name: str) -> Any:
+        try:
+            return _dict.__get__(self)[name]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__!r} object has no {name!r}") from None
+
+    def _made(self, name: str, make: Callable[[], Any]) -> Any:
+        """What is made when it is first asked for, as by ``cached_property``."""
+        kept = _dict.__get__(self)
+        if name not in kept:
+            kept[name] = make()
+        return kept[name]
+
     def _get_user(self) -> Any:
-        """The user as the middleware left it; where that is lazy, one that is as lazy."""
         user = self._kept("user")
-        if not isinstance(user, LazyObject):
+        if not isinstance(user, LazyObject) or user._wrapped is not empty:
             self.serverpush_notes.add(session_source())
-            return user
-        if "kept noting user" not in self.__dict__:
-            # Of this very one: the project may put another there that asks this one.
-            self._keep("noting user", SimpleLazyObject(partial(self._noted, user)))
-        return self._kept("noting user")
+        return user
 
     def _set_user(self, user: Any) -> None:
-        self.__dict__.pop("kept noting user", None)
-        self._keep("user", user)
+        if isinstance(user, LazyObject) and user._wrapped is empty:
+            # What makes it, for it may be copied before it is looked at.
+            name = "_setupfunc" if isinstance(user, SimpleLazyObject) else "_setup"
+            vars(user)[name] = partial(self._make_user, getattr(user, name))
+        _dict.__get__(self)["user"] = user
 
-    def _noted(self, user: Any) -> Any:
+    def _make_user(self, make: Callable[[], Any]) -> Any:
         # Whoever looks at it first: what it is made from may be the project's to say.
         with self.serverpush_notes.resumed():
             self.serverpush_notes.add(session_source())
-            if user._wrapped is empty:
-                user._setup()
-        return user._wrapped
+            return make()
+
+    def _del_user(self) -> None:
+        self._kept("user")
+        del _dict.__get__(self)["user"]
 
     def _get_session(self) -> Any:
         session = self._kept("session")
-        if not isinstance(session, ReadOnlySession):
+        if not issubclass(type(session), ReadOnlySession):
             self.serverpush_notes.add(session_source())
         return session
 
     def _set_session(self, session: Any) -> None:
-        if isinstance(session, ReadOnlySession):
+        # By its type: one that is lazy must not be made before its time.
+        if issubclass(type(session), ReadOnlySession):
             session.serverpush_notes = self.serverpush_notes
-        self._keep("session", session)
+        _dict.__get__(self)["session"] = session
 
     def _get_query(self) -> Any:
         self.serverpush_notes.add("query")
-        if "kept GET" not in self.__dict__:
-            raw = get_bytes_from_wsgi(self.environ, "QUERY_STRING", "")
-            self._keep("GET", QueryDict(raw, encoding=self.encoding))
-        return self._kept("GET")
+        return self._made("GET", self._make_query)
 
-    def _get_cookies(self) -> Any:
-        if "kept COOKIES" not in self.__dict__:
-            with self.serverpush_notes.paused():
-                found = parse_cookie(get_str_from_wsgi(self.environ, "HTTP_COOKIE", ""))
-            self._keep("COOKIES", Cookies(found, self.serverpush_notes))
-        return self._kept("COOKIES")
+    def _make_query(self) -> QueryDict:
+        raw = get_bytes_from_wsgi(self.environ, "QUERY_STRING", "")
+        return QueryDict(raw, encoding=self.encoding)
 
-    def _get_headers(self) -> Headers:
+    def _make_cookies(self) -> Cookies:
+        with self.serverpush_notes.paused():
+            found = parse_cookie(get_str_from_wsgi(self.environ, "HTTP_COOKIE", ""))
+        return Cookies(found, self.serverpush_notes)
+
+    def _make_headers(self) -> Headers:
         return Headers(self.META, self.serverpush_notes)
 
-    def _kept(self, name: str) -> Any:
-        try:
-            return self.__dict__[f"kept {name}"]
-        except KeyError:
-            raise AttributeError(f"{type(self).__name__!r} object has no {name!r}") from None
-
-    def _keep(self, name: str, value: Any) -> None:
-        self.__dict__[f"kept {name}"] = value
-
-    path = _noting("path", "path")
-    path_info = _noting("path_info", "path")
-    resolver_match = _noting("resolver_match", "path")
+    path = _noted("path", "path")
+    path_info = _noted("path_info", "path")
+    resolver_match = _noted("resolver_match", "path")
     # Where the authentication keeps the session's user.
-    _cached_user = _noting("_cached_user")
-    _acached_user = _noting("_acached_user")
-    user = property(_get_user, _set_user)
-    session = property(_get_session, _set_session)
-    headers = property(_get_headers)
-    GET = property(
-        _get_query,
-        lambda self, value: self._keep("GET", value),
-        lambda self: self.__dict__.pop("kept GET", None),
-    )
-    COOKIES = property(_get_cookies, lambda self, value: self._keep("COOKIES", value))
+    _cached_user = _noted("_cached_user")
+    _acached_user = _noted("_acached_user")
+    user = property(_get_user, _set_user, _del_user)
+    session = _attribute("session", _get_session).setter(_set_session)
+    GET = _attribute("GET", _get_query)
+    COOKIES = _attribute("COOKIES", lambda self: self._made("COOKIES", self._make_cookies))
+    headers = _attribute("headers", lambda self: self._made("headers", self._make_headers))
+
+
+def _cached(name: str, found: cached_property[Any]) -> Any:
+    """A cached property of the base, which would ask for all attributes to keep its own."""
+    return _attribute(name, lambda self: self._made(name, partial(found.func, self)))
+
+
+for _name, _found in (vars(HttpRequest) | vars(WSGIRequest)).items():
+    if isinstance(_found, cached_property) and _name not in vars(PageRequest):
+        setattr(PageRequest, _name, _cached(_name, _found))
 
 
 def page_request(page: Page, visitor: Visitor, *, by_script: bool) -> PageRequest:

@@ -58,6 +58,11 @@ class ReadOnlySession(SessionBase):
         if self.serverpush_notes is not None:
             self.serverpush_notes.add(session_source())
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy is read where nobody notes it.
+        self._note()
+        return {name: each for name, each in vars(self).items() if name != "serverpush_notes"}
+
     def _get_session(self, no_load: bool = False) -> dict[str, Any]:
         self._note()
         found: dict[str, Any] = super()._get_session(no_load)  # type: ignore[misc]

@@ -12,40 +12,57 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.utils import translation
 from django.utils.module_loading import import_string
 
+COMMON = "django.middleware.common.CommonMiddleware"
+CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 LOCALE = "django.middleware.locale.LocaleMiddleware"
 MESSAGES = "django.contrib.messages.middleware.MessageMiddleware"
+SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 STOCK = frozenset(
     {
         "django.contrib.auth.middleware.AuthenticationMiddleware",
-        "django.contrib.sessions.middleware.SessionMiddleware",
         "django.contrib.sites.middleware.CurrentSiteMiddleware",
         "django.middleware.cache.FetchFromCacheMiddleware",
         "django.middleware.cache.UpdateCacheMiddleware",
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
         "django.middleware.csp.ContentSecurityPolicyMiddleware",
-        "django.middleware.csrf.CsrfViewMiddleware",
         "django.middleware.gzip.GZipMiddleware",
         "django.middleware.http.ConditionalGetMiddleware",
         LOCALE,
         "django.middleware.security.SecurityMiddleware",
     }
 )
-COMMON = "django.middleware.common.CommonMiddleware"
 METHODS = ("process_request", "process_view", "process_template_response", "process_response")
 
 
 def is_stock(path: str) -> bool:
     """Is this middleware, by its dotted path, one of those?"""
-    if path == COMMON:
-        # It refuses browsers by their name where the settings say so.
-        return not settings.DISALLOWED_USER_AGENTS
-    if path == MESSAGES:
-        # A storage of the project's may read what it will when it is made.
-        return str(settings.MESSAGE_STORAGE).startswith("django.contrib.messages.storage.")
-    return path in STOCK
+    condition = _CONDITIONS.get(path)
+    return path in STOCK if condition is None else condition()
+
+
+_CONDITIONS: dict[str, Callable[[], bool]] = {
+    # It refuses browsers by their name where the settings say so.
+    COMMON: lambda: not settings.DISALLOWED_USER_AGENTS,
+    # It loads the session where that keeps the secret.
+    CSRF: lambda: not settings.CSRF_USE_SESSIONS,
+    # What the project brings itself may read what it will when it is made.
+    MESSAGES: lambda: _is_djangos(settings.MESSAGE_STORAGE),
+    SESSIONS: lambda: _is_djangos(settings.SESSION_ENGINE),
+}
+
+
+def _is_djangos(path: str) -> bool:
+    return path.startswith("django.")
+
+
+def is_stock_method(method: Any) -> bool:
+    """Is this a method of middleware that is one of those?"""
+    owner = type(getattr(method, "__self__", None))
+    return is_stock(f"{owner.__module__}.{owner.__qualname__}")
 
 
 def pause_notes() -> None:
@@ -70,7 +87,9 @@ def _in_the_pages_language(path: str, method: Callable[..., Any]) -> Callable[..
     @functools.wraps(method)
     def process_request(middleware: Any, request: Any) -> Any:
         language = getattr(request, "serverpush_language", "")
-        if not language:
+        urlconf = getattr(request, "urlconf", settings.ROOT_URLCONF)
+        if not language or is_language_prefix_patterns_used(urlconf)[0]:
+            # Its path is found only in the language that it names.
             return method(middleware, request)
         response = paused(middleware, request)
         translation.activate(language)

@@ -7,6 +7,8 @@ import re
 import threading
 
 import pytest
+from django.contrib.auth.models import User
+from django.utils.functional import SimpleLazyObject
 
 from serverpush.protocol import Page, Serializer, Visitor
 from serverpush.renderer.jobs import run
@@ -73,6 +75,13 @@ def reads(chain, book):
         ("by_whole_environ", EVERYTHING),
         ("by_another_environ", EVERYTHING),
         ("by_an_empty_session", SESSION),
+        ("by_a_copied_session", SESSION),
+        ("by_copied_headers", EVERYTHING),
+        ("by_copied_attributes", EVERYTHING),
+        ("by_a_cookie_that_it_deletes", {"cookie:theme"}),
+        ("by_cookies_as_json", {"cookies"}),
+        ("by_absolute_uri", {"path", "query"}),
+        ("by_accepted_types", set()),
         ("by_language_code", set()),
     ],
 )
@@ -131,6 +140,56 @@ def test_a_user_that_the_project_makes_is_noted_whoever_looks_first(
     result = run(new_chain(), render_job(serializer, book, visitor=visitor, **as_ann))
     assert result.status == "done", result
     assert set(result.reads) == {"cookie:theme", *SESSION}
+
+
+def test_that_there_are_no_cookies_is_noted_too(reads):
+    assert reads("by_cookies_as_json", visitor=Visitor()) == {"cookies"}
+
+
+def test_what_reads_cookies_past_their_methods_gets_nothing(chain, book):
+    job = render_job(Serializer("function", f"{VIEWS}:past_their_methods"), book, visitor=VISITOR)
+    result = run(chain, job)
+    assert result.status == "failed"
+    assert "dark" not in result.error
+
+
+@pytest.mark.parametrize("factory", ["asks_by_view", "gives_one_that_asks_by_view"])
+def test_a_factory_of_middleware_that_asks_by_view(settings, new_chain, book, factory):
+    settings.MIDDLEWARE = [*MIDDLEWARE, f"{VIEWS}.{factory}"]
+    serializer = Serializer("function", f"{VIEWS}:nothing")
+    assert set(run(new_chain(), render_job(serializer, book, visitor=VISITOR)).reads) == {"path"}
+
+
+def test_a_path_whose_pattern_is_the_projects(settings, new_chain, book):
+    settings.ROOT_URLCONF = f"{VIEWS}_urls"
+    settings.MIDDLEWARE = [f"{VIEWS}.RequestInAThread", *MIDDLEWARE]
+    serializer = Serializer("function", f"{VIEWS}:nothing")
+    chain = new_chain()
+    job = render_job(serializer, book, path="/team/1/", visitor=Visitor("team=1"))
+    result = run(chain, job)
+    assert result.status == "done"
+    assert {"path", "cookie:team"} <= set(result.reads)
+    job = render_job(serializer, book, path="/team/1/", visitor=Visitor("team=2"))
+    result = run(chain, job)
+    assert (result.status, set(result.reads)) == ("refused", EVERYTHING)
+
+
+def test_a_session_engine_of_the_projects_is_noted_when_it_is_made(settings, new_chain, book):
+    settings.SESSION_ENGINE = f"{VIEWS}_sessions"
+    settings.MIDDLEWARE = [f"{VIEWS}.RequestInAThread", *MIDDLEWARE]
+    serializer = Serializer("function", f"{VIEWS}:nothing")
+    result = run(new_chain(), render_job(serializer, book, visitor=VISITOR))
+    assert set(result.reads) == {"cookie:theme", *SESSION}
+
+
+def test_with_patterns_by_language_the_path_says_which(settings, new_chain, book):
+    """A view may have gone over to another one, in which its own path is not found."""
+    settings.ROOT_URLCONF = f"{VIEWS}_urls"
+    locale = "django.middleware.locale.LocaleMiddleware"
+    settings.MIDDLEWARE = [each for each in MIDDLEWARE if each != locale] + [locale]
+    serializer = Serializer("function", f"{VIEWS}:nothing")
+    job = render_job(serializer, book, path="/en/hello/", visitor=VISITOR, language="de")
+    assert run(new_chain(), job).status == "done"
 
 
 def test_a_csrf_token_that_is_kept_in_the_session(reads, settings):
@@ -243,6 +302,38 @@ class TestRequest:
         assert meta.pop("X", None) is None
         assert len(meta) == len(list(meta)) == len(meta.items())
         assert request_.serverpush_notes.sources == EVERYTHING
+
+    def test_what_is_made_or_set_can_be_deleted(self, request_):
+        request_.user = request_.session = request_._cached_user = "somebody"
+        for name in ("user", "session", "_cached_user", "COOKIES", "headers", "GET"):
+            getattr(request_, name)
+            delattr(request_, name)
+        assert not hasattr(request_, "user")
+        assert request_.COOKIES["theme"] == "dark"
+
+    def test_headers_can_be_changed_and_replaced(self, request_):
+        request_.headers._store["x-tenant"] = ("X-Tenant", "a")
+        assert request_.headers["X-Tenant"] == "a"
+        request_.headers = {**request_.headers, "X-Tenant": "b"}
+        assert request_.headers["X-Tenant"] == "b"
+
+    def test_a_user_that_is_lazy_in_its_own_way_stays_so(self, request_):
+        class Lazy(SimpleLazyObject):
+            def is_employee(self):
+                return True
+
+        made = []
+        request_.user = Lazy(lambda: made.append(1) or User(username="ann"))
+        assert request_.user.is_employee()
+        assert not made
+        assert request_.serverpush_notes.sources == set()
+        assert copy.copy(request_.user).username == "ann"
+        assert request_.serverpush_notes.sources == SESSION
+
+    def test_a_session_that_is_lazy_is_not_made_before_its_time(self, request_):
+        made = []
+        request_.session = SimpleLazyObject(lambda: made.append(1) or {})
+        assert not made
 
     def test_headers_are_found_in_any_case(self, request_):
         assert request_.headers["user-AGENT"] == "Browser/1.0"

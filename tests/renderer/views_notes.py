@@ -1,10 +1,13 @@
 """Serializers and middleware, each of which reads one thing of its request."""
 
+import copy
+import json
+import pickle
 import threading
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.messages.storage.cookie import CookieStorage
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template import engines
@@ -121,6 +124,44 @@ def by_another_environ(request, book, data):
     return request.META != {}
 
 
+def by_a_copied_session(request, book, data):
+    return pickle.loads(pickle.dumps(copy.deepcopy(request.session))).get("name")
+
+
+def by_copied_headers(request, book, data):
+    return copy.deepcopy(request.headers).get("Cookie")
+
+
+def by_copied_attributes(request, book, data):
+    other = HttpRequest()
+    other.__dict__.update(request.__dict__)
+    return [other.path, other.GET.get("a"), other.COOKIES.get("theme"), other.user.pk]
+
+
+def by_a_cookie_that_it_deletes(request, book, data):
+    try:
+        del request.COOKIES["theme"]
+    except KeyError:
+        return "none"
+    return "one"
+
+
+def by_cookies_as_json(request, book, data):
+    return json.dumps(request.COOKIES)
+
+
+def past_their_methods(request, book, data):
+    return json.dumps(dict(list(dict.items(request.COOKIES))))
+
+
+def by_absolute_uri(request, book, data):
+    return [request.build_absolute_uri(), request.build_absolute_uri()]
+
+
+def by_accepted_types(request, book, data):
+    return request.accepts("text/html")
+
+
 def by_an_empty_session(request, book, data):
     return request.session.is_empty()
 
@@ -186,6 +227,24 @@ class PutsThere:
 class ThemeInAThread(PutsThere):
     def __call__(self, request):
         LOCAL.theme = request.COOKIES.get("theme")
+        return self.get_response(request)
+
+
+def asks_by_view(get_response):
+    def middleware(request):
+        return get_response(request)
+
+    middleware.process_view = lambda request, view, args, kwargs: None
+    return middleware
+
+
+def gives_one_that_asks_by_view(get_response):
+    return AsksByView(get_response)
+
+
+class RequestInAThread(PutsThere):
+    def __call__(self, request):
+        LOCAL.request = request
         return self.get_response(request)
 
 

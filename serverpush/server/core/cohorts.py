@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from serverpush.protocol import Position
 from serverpush.server.core.floors import Floors
 from serverpush.server.core.profiles import Sources
+from serverpush.server.core.told import MAX_TOGETHER, Told
 
 if TYPE_CHECKING:
     from serverpush.server.core.connection import Connection, Values
@@ -26,7 +27,8 @@ class Cohort:
     """Connections whose pages have the same updates, in the order in which they came.
 
     ``watched`` and ``marks`` stand beside the dependencies of their pages, place by
-    place. ``audiences`` are those that are owed something, the earliest first.
+    place. ``audiences`` are those that are owed something, the earliest first. ``told``
+    is what was sent to all of them.
     """
 
     __slots__ = (
@@ -37,6 +39,7 @@ class Cohort:
         "key",
         "marks",
         "members",
+        "told",
         "watched",
     )
 
@@ -46,6 +49,7 @@ class Cohort:
         self.marks = marks
         self.members: dict[Connection, None] = {}
         self.audiences: dict[Audience, int] = {}
+        self.told = Told(MAX_TOGETHER)
         self._serial = 0
         self._floors = Floors()
         self._counts: dict[Sources, Counter[Values]] = {}

@@ -9,6 +9,10 @@ from serverpush.server.core.cohorts import Audience, Cohort
 from serverpush.server.core.floors import Floors
 from serverpush.server.core.index import Watched
 from serverpush.server.core.profiles import Sources
+from serverpush.server.core.told import Told
+
+# Sets of sources for which it is kept what a connection's request has there.
+MAX_KNOWN = 16
 
 Group = tuple[object, ...]
 Values = tuple[object, ...]
@@ -22,7 +26,7 @@ class Connection:
     audiences of earlier ones that it is still owed something with are ``past``. ``floors``
     holds the position before each change that it alone has not been sent yet. One that is
     ``overdue`` had too much coming: it is told to refresh, and gets messages, but no
-    updates until that is gone.
+    updates until that is gone. ``told`` is what was sent to it by itself.
     """
 
     id: str
@@ -32,6 +36,7 @@ class Connection:
     serial: int = 0
     past: list[Audience] = field(default_factory=list)
     floors: Floors = field(default_factory=Floors)
+    told: Told | None = None
     closed: bool = False
     overdue: bool = False
     # Seconds by which the clocks of the site's machines may differ.
@@ -99,6 +104,8 @@ class Connection:
         """What its request says to who reads these sources: who has the same there shares."""
         found = self._values.get(sources)
         if found is None:
+            if len(self._values) >= MAX_KNOWN:
+                self._values.clear()
             found = self._values[sources] = tuple(map(self._value, sorted(sources)))
         return found
 

@@ -217,7 +217,9 @@ class Dispatch:
                 return self._not_matched(ticket, result.error)
             return self._matched(ticket, result)
         assert isinstance(result, RenderResult)
-        self._renderings.learn(ticket, frozenset(result.reads))
+        if result.status == "done":
+            # What is refused or fails may have read more, or ended too early to tell.
+            self._renderings.learn(ticket, frozenset(result.reads))
         return self._rendered(ticket, result)
 
     def failed(self, ticket: Ticket, reason: str) -> list[Action]:
@@ -227,8 +229,9 @@ class Dispatch:
         first = ticket.owed[0]
         what = f"update {first.dependency.name!r} of {first.dependency.condition.model}"
         error = f"{what} {first.pk}: {reason}"
-        # Nobody knows what it read.
-        reads = EVERYTHING if first.dependency.serializer.reads_request else ()
+        # Nobody knows what it read: it may have been for its own visitor alone. Where the next
+        # one's ends so, too, it is for all of them, who would wait for it one after another.
+        reads = frozenset() if self._renderings.died(ticket) else EVERYTHING
         return self._rendered(ticket, RenderResult("failed", error=error, reads=tuple(reads)))
 
     # Matching

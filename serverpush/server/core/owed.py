@@ -133,8 +133,11 @@ class Owed:
 
     def fold(self, other: Owed, *, same_instance: bool) -> None:
         """Take another change in: the client will be told of both at once."""
+        is_later = other.step.position >= self.step.position
         if not same_instance:
-            self.before, self.pk = other.before, other.pk
+            # Of a page as a whole the later one says what it is about.
+            if is_later:
+                self.before, self.pk, self.after = other.before, other.pk, other.after
         elif other.step.floor < self.step.floor:
             # A replayed change comes after a live one: it knows what the client had when it
             # came back, but not what it has been told since.
@@ -143,7 +146,7 @@ class Owed:
         # Either may have come while the page was rendered, and be what it shows.
         self.doubt = self.doubt or other.doubt
         floor = self.step.floor
-        if not same_instance or other.step.position >= self.step.position:
+        if is_later:
             self.after = other.after
         self.step = self.step.join(other.step)
         if self.step.floor < floor:

@@ -22,7 +22,8 @@ class Run:
     """A rendering under way: whom it is for, where the log stood, whose request it is.
 
     ``reads`` is what it is expected to read of the request: all that it is for have the
-    same there. ``present`` is False where the instance stopped matching.
+    same there. ``present`` is False where the instance stopped matching. One that
+    ``has_died`` ends without a result.
     """
 
     key: RenderKey
@@ -32,6 +33,7 @@ class Run:
     started: Position
     lead: Connection
     present: bool
+    has_died: bool = False
 
     @property
     def is_of_instance(self) -> bool:
@@ -78,6 +80,8 @@ class _Rendering:
     parts: dict[Values, _Part] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
     busy: set[Connection] = field(default_factory=set)
+    # Did the last one end without a result?
+    has_died: bool = False
 
     def part(self, connection: Connection) -> _Part:
         """The part that a connection gets it with."""
@@ -126,6 +130,7 @@ class Renderings:
             owed.release()
             return
         rendering = self._rendering(_key(owed, first))
+        parts: dict[Values, _Part] = {}
         for each in _divided(rendering, owed):
             if (one := next(iter(each.to), None)) is None:
                 continue
@@ -134,6 +139,9 @@ class Renderings:
             part.is_blocked = part.is_blocked or (
                 bool(rendering.busy) and not rendering.busy.isdisjoint(each.to)
             )
+            parts[part.values] = part
+        # Not before all have been added: one that has no part any more is forgotten.
+        for part in parts.values():
             self._tidy(rendering, part)
 
     def next(self, head: Position) -> tuple[Run, RenderJob] | None:
@@ -156,11 +164,17 @@ class Renderings:
         """End a run; returns what it was for, as far as the connections are still there."""
         rendering = self._renderings[run.key]
         rendering.runs.remove(run)
+        rendering.has_died = run.has_died
         run.part.is_running = False
         if rendering.busy:
             self._unblock(rendering)
         self._tidy(rendering, run.part)
         return list(_due(run.owed))
+
+    def died(self, run: Run) -> bool:
+        """Note that a run ends without a result; returns whether the one before it did, too."""
+        run.has_died = True
+        return self._renderings[run.key].has_died
 
     def share(self, run: Run, owed: list[Owed], reads: Sources) -> list[Owed]:
         """Whom the result of a run is for, having read this; the others are owed it still."""
@@ -170,6 +184,9 @@ class Renderings:
         for each in owed:
             for one in each.to.unlike(values, reads):
                 self.owe(each.apart(one))
+        # It may have been forgotten meanwhile, when nobody waited.
+        if run.key in self._renderings:
+            self._renderings[run.key].has_died = run.has_died
         return list(_due(owed))
 
     def learn(self, run: Run, reads: Sources) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 from serverpush.protocol import Page, Position
 from serverpush.server.core.actions import Send
 from serverpush.server.core.cohorts import Audience
+from serverpush.server.core.connection import Connection
+from serverpush.server.core.news import news
 from serverpush.server.core.owed import Owed
 
 _Alike = tuple[Any, ...]
@@ -41,8 +43,9 @@ def _alike(
     owed: list[Owed], payload: str, pages: Mapping[str, Page], unsettled: Position
 ) -> Iterator[Send]:
     alike: dict[_Alike, tuple[Owed, list[str]]] = {}
+    digest = hash(payload)
     for each in owed:
-        for safe, page, ids in _stands(each, pages, unsettled):
+        for safe, page, ids in _stands(each, news(each, digest, pages), pages, unsettled):
             same = (each.action, each.step.position, safe, page)
             if same in alike:
                 alike[same][1].extend(ids)
@@ -62,13 +65,13 @@ def _alike(
 
 
 def _stands(
-    owed: Owed, pages: Mapping[str, Page], unsettled: Position
+    owed: Owed, connections: list[Connection], pages: Mapping[str, Page], unsettled: Position
 ) -> Iterator[tuple[Position, Page | None, list[str]]]:
     """By how far they have been brought, and by their pages anew: who it is for."""
-    connections = owed.connections
     if isinstance(owed.to, Audience) and not pages:
         alike, floor = owed.to.cohort.alike(connections)
-        yield min(floor or unsettled, unsettled), None, [each.id for each in alike]
+        if alike:
+            yield min(floor or unsettled, unsettled), None, [each.id for each in alike]
         if len(alike) == len(connections):
             return
         known = set(alike)

@@ -217,13 +217,13 @@ def test_who_reads_another_value_is_owed_it_by_itself(world):
     world.reads["book"] = ("cookie:a",)
     for number in range(4):
         world.connect(f"client {number}", page, visitor=Visitor("a=1" if number else "a=2"))
-    for _ in range(3):
-        world.save(1)
+    for version in range(3):
+        world.save(1, version=version)
         world.work()
     assert [len(world.events(f"client {number}")) for number in range(4)] == [3] * 4
     # When it has gone the others have all the same, and wait as one.
     world.dispatch.disconnect("client 0")
-    world.save(1)
+    world.save(1, version=3)
     assert len(cohort_of(world, "client 1").audiences) == 1
     world.work()
     assert [len(world.events(f"client {number}")) for number in range(4)] == [3, 4, 4, 4]

@@ -31,11 +31,6 @@ DEFAULT = ("added", "changed")
 FUNCTION = Serializer("function", "shop.views:serialize")
 
 
-def all_read(job: RenderJob) -> frozenset[str]:
-    """What a rendering may have read, of which nobody knows what it did."""
-    return EVERYTHING if job.serializer.reads_request else frozenset()
-
-
 class Pages(RuleBasedStateMachine):
     """Rows change, commits are reported late, renderers answer late, out of order or not at all."""
 
@@ -63,13 +58,23 @@ class Pages(RuleBasedStateMachine):
 
     # The database and the outbox
 
-    @step(pk=PKS, shelf=SHELVES, late=st.booleans(), fates=st.lists(ANY_FATE, max_size=3))
-    def commit(self, pk: int, shelf: int | None, late: bool, fates: list[str]) -> None:
-        """Create or change a row, or without a shelf delete it; reported at once or later."""
-        self.count += 1
+    @step(
+        pk=PKS,
+        shelf=SHELVES,
+        late=st.booleans(),
+        is_new=st.sampled_from([True, True, False]),
+        fates=st.lists(ANY_FATE, max_size=3),
+    )
+    def commit(
+        self, pk: int, shelf: int | None, late: bool, is_new: bool, fates: list[str]
+    ) -> None:
+        """Create or change a row, perhaps to what it was once, or without a shelf delete it;
+        reported at once or later."""
+        self.count += is_new
         action = "changed" if pk in self.world.rows else "created"
         if shelf is not None:
-            self.world.rows[pk] = {"pk": pk, "shelf": shelf, "version": self.count}
+            version = self.count if is_new else 0
+            self.world.rows[pk] = {"pk": pk, "shelf": shelf, "version": version}
         elif self.world.rows.pop(pk, None) is not None:
             action = "deleted"
         else:
@@ -310,11 +315,11 @@ class Pages(RuleBasedStateMachine):
     def fail(self, ticket: Any, job: Any, fate: str) -> None:
         """Those that it was for are told, and no others."""
         is_match = isinstance(job, MatchJob)
-        told = self.watchers(ticket) if is_match else self.alike(ticket, job)
+        told = self.watchers(ticket) if is_match else self.alike(ticket, job, fate)
         result: Any = (
             MatchResult(None, error=fate)
             if is_match
-            else RenderResult("failed", error=fate, reads=tuple(all_read(job)))
+            else RenderResult("failed", error=fate, reads=tuple(EVERYTHING))
         )
         if fate == "failed":
             actions = self.world.dispatch.answer(ticket, result)
@@ -336,11 +341,13 @@ class Pages(RuleBasedStateMachine):
         else:
             self.apply(actions)
 
-    def alike(self, run: Any, job: RenderJob) -> set[str]:
-        """Those of a run who would have had the same."""
-        lead = run.lead.values(all_read(job))
+    def alike(self, run: Any, job: RenderJob, fate: str) -> set[str]:
+        """Those of a run who would have had the same; all, where two in a row have died."""
+        renderings = self.world.dispatch._renderings._renderings
+        is_second = fate == "died" and renderings[run.key].has_died
+        lead = run.lead.values(EVERYTHING)
         there = [each for each in run.connections if not each.closed]
-        return {each.id for each in there if each.values(all_read(job)) == lead}
+        return {each.id for each in there if is_second or each.values(EVERYTHING) == lead}
 
     def watchers(self, asked: Any) -> set[str]:
         """Who may be concerned by what a match would have told."""

@@ -1,0 +1,169 @@
+"""A result that is the same as the last one is not sent again, and no other is kept back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from serverpush.protocol import Serializer, Visitor
+from serverpush.results import RenderResult
+from serverpush.server.core import profiles, told
+
+from .world import World, where
+
+FUNCTION = Serializer("function", "shop.views:serialize")
+
+
+@pytest.fixture
+def world():
+    return World(rows={1: {"pk": 1, "title": ""}, 2: {"pk": 2, "title": ""}})
+
+
+def join(world, *ids, **options):
+    page = world.page(where(), **options)
+    for id in ids:
+        world.connect(id, page, since=world.log.head, visitor=Visitor(f"a={id}"))
+
+
+def counts(world, *ids):
+    return [len(world.events(id)) for id in ids]
+
+
+def save(world, title, pk=1):
+    world.save(pk, title=title)
+    world.work()
+
+
+@pytest.mark.parametrize("ids", [("one",), ("one", "two", "three")])
+def test_what_is_the_same_is_sent_once(world, ids):
+    join(world, *ids)
+    for title in ("a", "a", "a", "b", "b", "a"):
+        save(world, title)
+    for id in ids:
+        assert [event[2]["title"] for event in world.events(id)] == ["a", "b", "a"]
+    # They are told in time how far they have been brought.
+    assert world.dispatch.registry.get("one").safe(world.log.head) == world.log.head
+
+
+def test_what_a_page_shows_from_the_beginning_is_not_known(world):
+    save(world, "a")
+    join(world, "one")
+    save(world, "a")
+    assert counts(world, "one") == [1]
+
+
+def test_who_joins_later_gets_what_the_others_have(world):
+    join(world, "one", "two")
+    save(world, "a")
+    join(world, "late", "later")
+    save(world, "a")
+    assert counts(world, "one", "two", "late", "later") == [1, 1, 1, 1]
+    save(world, "a")
+    assert counts(world, "one", "two", "late", "later") == [1, 1, 1, 1]
+
+
+def test_instances_are_apart(world):
+    join(world, "one", "two")
+    save(world, "a", pk=1)
+    save(world, "a", pk=2)
+    save(world, "a", pk=1)
+    assert [event[1] for event in world.events("two")] == [1, 2]
+
+
+def test_another_word_for_it_is_news(world):
+    page = world.page(where(title="a"))
+    for id in ("one", "two"):
+        world.connect(id, page, since=world.log.head)
+    for title in ("a", "b", "a"):
+        save(world, title)
+    assert [event[0] for event in world.events("one")] == ["added", "removed", "added"]
+    world.delete(1)
+    world.work()
+    world.rows[1] = {"pk": 1, "title": "a"}
+    world.report(1, "created")
+    world.work()
+    assert [event[0] for event in world.events("two")][3:] == ["removed", "added"]
+
+
+def test_who_heard_something_else_by_itself_is_told_again(world):
+    """The cohort's last word holds only for those who have heard no other since."""
+    join(world, "one", "two", "three", serializer=FUNCTION)
+    world.reads["book"] = ()
+    save(world, "a")
+    # One of them differs for a while.
+    world.reads["book"] = ("cookie:a",)
+    world.save(1, title="b")
+    world.work()
+    assert counts(world, "one", "two", "three") == [2, 2, 2]
+    world.reads["book"] = ()
+    for number in range(profiles.KEPT):
+        save(world, str(number), pk=2)
+    world.sent.clear()
+    save(world, "a")
+    assert counts(world, "one", "two", "three") == [1, 1, 1]
+
+
+def test_who_comes_back_is_another(world):
+    join(world, "one", "two")
+    save(world, "a")
+    page = world.dispatch.registry.get("one").page
+    since = world.log.head
+    world.dispatch.disconnect("one")
+    world.connect("one", page, since=since)
+    save(world, "a")
+    assert counts(world, "one", "two") == [2, 1]
+
+
+def test_a_page_of_one_session_hears_once(world):
+    page = replace(world.page(where(), serializer=FUNCTION), session="hash")
+    world.connect("one", page, since=world.log.head)
+    for title in ("a", "a", "b", "b"):
+        save(world, title)
+    assert [event[2]["title"] for event in world.events("one")] == ["a", "b"]
+
+
+def test_no_more_is_remembered_than_fits(world, monkeypatch):
+    join(world, "one", "two")
+    cohort = world.dispatch.registry.get("one").cohort
+    for pk in range(told.MAX_TOGETHER + 10):
+        world.save(pk, title="a")
+    world.work()
+    assert len(cohort.told._words) == told.MAX_TOGETHER
+
+
+def test_who_was_told_apart_from_the_others_is_told_again(world):
+    join(world, "one", "two")
+    save(world, "a")
+    page = world.dispatch.registry.get("one").page
+    world.rows[1]["title"] = "b"
+    # Committed while the pages were rendered, as far as anybody knows: each is owed it alone.
+    world.report(1, "changed", at=page.recorded)
+    world.work()
+    save(world, "a")
+    for id in ("one", "two"):
+        assert [event[2]["title"] for event in world.events(id)] == ["a", "b", "a"]
+
+
+def test_a_page_that_follows_other_things_now_hears_of_it(world):
+    view = Serializer("view", "shop.views:page", reads_object=False)
+    page = world.page(where(pk=1), serializer=view)
+    more = replace(page, dependencies=world.page(where(), serializer=view).dependencies)
+    for id in ("one", "two"):
+        world.connect(id, page, since=world.log.head)
+    for found in (page, page, more):
+        world.report(1, "changed")
+        ticket, _ = world.dispatch.next_job()
+        result = RenderResult("done", '"the same"', page=found, reads=())
+        world.do(world.dispatch.answer(ticket, result))
+    for id in ("one", "two"):
+        assert [send.page is not None for send in world.sent[id]] == [False, True]
+
+
+def test_what_comes_again_is_news_though_nobody_was_told_that_it_went(world):
+    page = world.page(where(title="a"), on=("added",))
+    for id in ("one", "two"):
+        world.connect(id, page, since=world.log.head)
+    for title in ("a", "b", "a"):
+        save(world, title)
+    assert [event[0] for event in world.events("one")] == ["added", "added"]
