@@ -54,6 +54,9 @@ _EXACT_TEXT_VENDORS = frozenset({"sqlite", "postgresql"})
 # What Django lets a relation be compared with an instance by.
 _INSTANCE_LOOKUPS = frozenset({"exact", "in", "gt", "gte", "lt", "lte"})
 
+# Equalities that may stand for a query: they travel in each page's token.
+MAX_GUARD = 10
+
 _PLAIN_VALUES = (str, int, dt.date, uuid.UUID, type(None))
 
 _Decoder = Callable[[Any], Any]
@@ -82,7 +85,7 @@ def compile_condition(model: Model, params: Any) -> Condition:
         _check(model, q, params)
     if equal is not None:
         return Condition(label_of(model), equal)
-    return Condition(label_of(model), (), dump(_encode_q(q)))
+    return Condition(label_of(model), (), dump(_encode_q(q)), _guard(model, q) or ())
 
 
 def _is_plain(q: Q) -> bool:
@@ -234,6 +237,40 @@ def _plain_equalities(model: Model, q: Q) -> tuple[tuple[str, Any], ...] | None:
             return None
         equal[pair[0]] = pair[1]
     return tuple(sorted(equal.items()))
+
+
+def _guard(model: Model, q: Q) -> tuple[tuple[str, Any], ...] | None:
+    """Equalities of which one has to hold wherever ``q`` does, None where none are known.
+
+    By these the push server finds the conditions that a row may meet, out of many.
+    """
+    if q.negated or q.connector not in (Q.AND, Q.OR) or not q.children:
+        return None
+    guards = [_guard_of_child(model, child) for child in q.children]
+    if q.connector == Q.AND:
+        # Any of them will do: the one that says most.
+        return min((each for each in guards if each is not None), key=len, default=None)
+    together: dict[tuple[str, Any], None] = {}
+    for guard in guards:
+        if guard is None:
+            return None
+        together |= dict.fromkeys(guard)
+    return tuple(together) if len(together) <= MAX_GUARD else None
+
+
+def _guard_of_child(model: Model, child: Any) -> tuple[tuple[str, Any], ...] | None:
+    if isinstance(child, Q):
+        return _guard(model, child)
+    lookup, value = child
+    name = lookup.removesuffix("__in")
+    if name == lookup:
+        pair = _plain_equality(model, lookup, value)
+        return None if pair is None else (pair,)
+    if not isinstance(value, list | tuple | set | frozenset) or not 0 < len(value) <= MAX_GUARD:
+        return None
+    # No row's value is in a list because both are NULL.
+    pairs = [_plain_equality(model, name, each) for each in value if each is not None]
+    return tuple(pair for pair in pairs if pair) if all(pairs) else None
 
 
 def _plain_equality(model: Model, lookup: str, value: Any) -> tuple[str, Any] | None:

@@ -161,12 +161,15 @@ class Condition:
 
     ``equal`` holds plain equalities, field name (``pk`` for the key) to encoded
     value, all of which must hold; ``query`` is an encoded ``Q`` (see
-    ``conditions.py``) that replaces them where equality does not say it all.
+    ``conditions.py``) that replaces them where equality does not say it all. ``guard``
+    holds equalities of which at least one is true wherever the query is; empty where
+    none are known.
     """
 
     model: str
     equal: tuple[tuple[str, Any], ...] = ()
     query: str = ""
+    guard: tuple[tuple[str, Any], ...] = ()
 
     @property
     def key(self) -> Key | None:
@@ -181,12 +184,17 @@ class Condition:
         return not self.query and not self.equal
 
     def to_json(self) -> list[Any]:
-        return [self.model, [list(pair) for pair in self.equal], self.query]
+        guard = [[list(pair) for pair in self.guard]] if self.guard else []
+        return [self.model, [list(pair) for pair in self.equal], self.query, *guard]
 
     @classmethod
     def from_json(cls, value: Any) -> Condition:
-        model, equal, query = value
-        return cls(model, tuple((field, wanted) for field, wanted in equal), query)
+        model, equal, query, *guard = value
+        return cls(model, _pairs(equal), query, _pairs(*guard))
+
+
+def _pairs(value: Any = ()) -> tuple[tuple[str, Any], ...]:
+    return tuple((field, wanted) for field, wanted in value)
 
 
 @dataclass(frozen=True, slots=True)

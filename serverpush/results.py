@@ -29,6 +29,10 @@ class MatchResult:
     unknown: frozenset[int] = frozenset()
     error: str = ""
 
+    def __or__(self, other: MatchResult) -> MatchResult:
+        """Both parts of an answer, of which the first has the values."""
+        return MatchResult(self.values, self.met | other.met, self.unknown | other.unknown)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "values": self.values,

@@ -94,7 +94,37 @@ def check(model, params):
             if all(plain_value(row[field]) == wanted for field, wanted in condition.equal)
         }
         assert equal == direct
+    if condition.guard:
+        fields = {field for field, _ in condition.guard}
+        rows = model._default_manager.filter(pk__in=direct).values(*fields)
+        for row in rows:
+            values = {field: plain_value(value) for field, value in row.items()}
+            assert any(values[field] == wanted for field, wanted in condition.guard)
     return condition, direct
+
+
+@pytest.mark.parametrize(
+    ("q", "guard"),
+    [
+        (Q(stock=1) | Q(stock=2), {("stock", 1), ("stock", 2)}),
+        (Q(stock__in=[1, "2", None]), {("stock", 1), ("stock", 2)}),
+        (Q(author=3, price__gt=2), {("author_id", 3)}),
+        (Q(Q(author=3) | Q(author=4), price__gt=2, in_print=True), {("in_print", True)}),
+        (Q(price__gt=2) & Q(Q(author=3) | Q(stock=4)), {("author_id", 3), ("stock", 4)}),
+        (Q(author=None, price__gt=2), {("author_id", None)}),
+        (~Q(stock=1) & Q(author=3), {("author_id", 3)}),
+        (~Q(stock=1), set()),
+        (Q(stock=1) ^ Q(stock=2), set()),
+        (Q(stock=1) | Q(price__gt=2), set()),
+        (Q(price__gt=2), set()),
+        (Q(author__name="Jane"), set()),
+        (Q(stock__in=range(100)), set()),
+        (Q(stock__in=list(range(11))), set()),
+        (Q(stock__in=[]), set()),
+    ],
+)
+def test_equalities_of_which_one_has_to_hold(q, guard):
+    assert set(compile_condition(Book, q).guard) == guard
 
 
 DAY = dt.date(2020, 3, 1)

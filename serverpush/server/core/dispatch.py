@@ -215,7 +215,9 @@ class Dispatch:
             assert isinstance(result, MatchResult)
             if result.error:
                 return self._not_matched(ticket, result.error)
-            return self._matched(ticket, result)
+            if self._matchings.goes_on(ticket, result):
+                return []
+            return self._matched(ticket, result if ticket.first is None else ticket.first | result)
         assert isinstance(result, RenderResult)
         if result.status == "done":
             # What is refused or fails may have read more, or ended too early to tell.

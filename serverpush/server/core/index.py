@@ -93,6 +93,8 @@ class Index:
         self._by_value: dict[str, dict[str, dict[Any, dict[int, Watched]]]] = {}
         # label -> how many conditions need this field fetched
         self._fields: dict[str, dict[str, int]] = {}
+        # The queries of which an equality is known that has to hold, by it; and the rest.
+        self._guarded: dict[str, dict[str, dict[Any, dict[int, Watched]]]] = {}
         self._rest: dict[str, dict[int, Watched]] = {}
         self._member_of: dict[tuple[str, Key], dict[int, Watched]] = {}
         self._unlisted: dict[str, dict[int, Watched]] = {}
@@ -181,11 +183,12 @@ class Index:
 
     def asked(self, model: str) -> list[Watched]:
         """The conditions that only a row of this model can decide."""
-        found = list(self._rest.get(model, {}).values())
-        for by_value in self._by_value.get(model, {}).values():
-            for those in by_value.values():
-                found += those.values()
-        return found
+        found = dict(self._rest.get(model, {}))
+        for by_field in (self._by_value.get(model, {}), self._guarded.get(model, {})):
+            for by_value in by_field.values():
+                for those in by_value.values():
+                    found |= those
+        return list(found.values())
 
     def _add(self, condition: Condition, keys: Iterable[Key] | None, now: Position) -> Watched:
         self._numbers += 1
@@ -203,15 +206,15 @@ class Index:
 
     def _add_asked(self, watched: Watched) -> None:
         condition = watched.condition
-        if condition.query:
+        if condition.query and not condition.guard:
             self._rest.setdefault(condition.model, {})[watched.number] = watched
-        else:
-            name, value = condition.equal[0]
-            by_field = self._by_value.setdefault(condition.model, {})
-            by_field.setdefault(name, {}).setdefault(value, {})[watched.number] = watched
-            needed = self._fields.setdefault(condition.model, {})
-            for name, _ in condition.equal:
-                needed[name] = needed.get(name, 0) + 1
+        for table, pairs in self._indexed(condition):
+            by_field = table.setdefault(condition.model, {})
+            for name, value in pairs:
+                by_field.setdefault(name, {}).setdefault(value, {})[watched.number] = watched
+        needed = self._fields.setdefault(condition.model, {})
+        for name, _ in (*condition.equal, *condition.guard):
+            needed[name] = needed.get(name, 0) + 1
         if watched.members is None:
             self._unlisted.setdefault(condition.model, {})[watched.number] = watched
         else:
@@ -232,24 +235,31 @@ class Index:
 
     def _remove_asked(self, watched: Watched) -> None:
         condition = watched.condition
-        if condition.query:
+        if condition.query and not condition.guard:
             _discard(self._rest, condition.model, watched.number)
-        else:
-            name, value = condition.equal[0]
-            by_field = self._by_value[condition.model]
-            _discard(by_field[name], value, watched.number)
-            if not by_field[name]:
+        for table, pairs in self._indexed(condition):
+            by_field = table[condition.model]
+            for name, value in pairs:
+                _discard(by_field[name], value, watched.number)
+            for name in {name for name, _ in pairs if not by_field[name]}:
                 del by_field[name]
-            needed = self._fields[condition.model]
-            for name, _ in condition.equal:
-                needed[name] -= 1
-                if not needed[name]:
-                    del needed[name]
+        needed = self._fields[condition.model]
+        for name, _ in (*condition.equal, *condition.guard):
+            needed[name] -= 1
+            if not needed[name]:
+                del needed[name]
         if watched.members is None:
             _discard(self._unlisted, condition.model, watched.number)
         else:
             for pk in watched.members | watched.unsure:
                 _discard(self._member_of, (condition.model, pk), watched.number)
+
+    def _indexed(self, condition: Condition) -> Iterator[tuple[Any, Iterable[tuple[str, Any]]]]:
+        """Where a condition is found by a row's values, and by which."""
+        if condition.guard:
+            yield self._guarded, condition.guard
+        elif condition.equal:
+            yield self._by_value, condition.equal[:1]
 
     # What a change touches
 
@@ -280,6 +290,20 @@ class Index:
             tuple(self._fields.get(model, {})),
             tuple((each.number, each.condition.query) for each in rest.values()),
         )
+
+    def guarded(self, asked: str, pk: Key, values: dict[str, Any], newest: int) -> MatchJob | None:
+        """What to ask next about an instance whose values are known; None if there is nothing.
+
+        The queries up to ``newest`` that these values do not rule out.
+        """
+        found: dict[int, Watched] = {}
+        for name, by_value in self._guarded.get(asked, {}).items():
+            if name in values:
+                found |= by_value.get(values[name], {})
+        conditions = tuple(
+            (number, each.condition.query) for number, each in found.items() if number <= newest
+        )
+        return MatchJob(asked, pk, (), conditions) if conditions else None
 
     def members_of(self, model: str, pk: Key) -> list[Watched]:
         """The listed conditions that the instance meets, or may, as far as is known."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from serverpush.jobs import MatchJob
 from serverpush.protocol import Key
+from serverpush.results import MatchResult
 from serverpush.server.core.connection import Connection
 from serverpush.server.core.fair import FairQueue
 from serverpush.server.core.index import Index, Watched
@@ -41,13 +43,17 @@ class Missed:
 
 @dataclass(slots=True)
 class Asked:
-    """A question under way, and the newest condition at the time it was put."""
+    """A question under way, and the newest condition at the time it was put.
+
+    ``first`` is the answer to its first part, which told what else is to be asked.
+    """
 
     model: str
     pk: Key
     live: Live | None
     missed: list[Missed]
     newest: int
+    first: MatchResult | None = None
 
 
 @dataclass(slots=True)
@@ -70,9 +76,11 @@ class Matchings:
         self._index = index
         self._matchings: dict[tuple[str, Key], _Matching] = {}
         self._queue: FairQueue[tuple[str, Key]] = FairQueue()
+        # The second parts of questions that are under way.
+        self._seconds: deque[tuple[Asked, MatchJob]] = deque()
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self._queue) + len(self._seconds)
 
     def live(self, model: str, pk: Key) -> Live | None:
         """The changes of an instance that wait to be asked about."""
@@ -87,6 +95,8 @@ class Matchings:
 
     def next(self) -> tuple[Asked, MatchJob] | None:
         """Put the question whose turn it is."""
+        if self._seconds:
+            return self._seconds.popleft()
         key = self._queue.next()
         if key is None:
             return None
@@ -94,6 +104,16 @@ class Matchings:
         asked = Asked(*key, matching.live, matching.missed, self._index.newest)
         matching.live, matching.missed, matching.running = None, [], True
         return asked, self._index.question(*key)
+
+    def goes_on(self, asked: Asked, result: MatchResult) -> bool:
+        """Is there more to ask, now that the instance's values are known? Then it will be."""
+        if asked.first is not None or result.values is None:
+            return False
+        job = self._index.guarded(asked.model, asked.pk, result.values, asked.newest)
+        if job is not None:
+            asked.first = result
+            self._seconds.append((asked, job))
+        return job is not None
 
     def finish(self, asked: Asked) -> None:
         """End a question; what came in meanwhile is asked next."""

@@ -9,7 +9,7 @@ from serverpush.server.core.log import Log
 from serverpush.server.core.matchings import Live, Matchings
 from serverpush.server.core.steps import Step
 
-from .world import MODELS, World, asking
+from .world import MODELS, World, asking, guarded
 
 
 def creations(*keys):
@@ -50,3 +50,36 @@ def test_what_changes_while_it_is_asked_about_is_asked_again_afterwards():
     assert world.dispatch.matchings == 1
     world.work()
     assert world.dispatch.matchings == 0
+
+
+def test_of_many_queries_only_those_are_asked_that_the_row_does_not_rule_out():
+    world = World(rows={1: {"pk": 1, "shelf": 1, "title": "a"}})
+    for number in range(100):
+        page = world.page(guarded(shelf=number, title="a"))
+        world.connect(f"client {number}", page, since=world.log.head)
+    world.connect("rest", world.page(asking(title="a")), since=world.log.head)
+    world.save(1, title="a")
+    world.work()
+    first, second = [job for job in world.jobs if isinstance(job, MatchJob)]
+    assert (first.fields, len(first.conditions)) == (("shelf",), 1)
+    assert (second.fields, len(second.conditions)) == ((), 1)
+    told = [id for id in ("rest", *(f"client {each}" for each in range(100))) if world.events(id)]
+    assert told == ["rest", "client 1"]
+    world.jobs.clear()
+    world.save(1, shelf=2)
+    world.work()
+    assert [world.events(f"client {each}")[-1][0] for each in (1, 2)] == ["removed", "added"]
+    for id in ("rest", *(f"client {each}" for each in range(100))):
+        world.dispatch.disconnect(id)
+    assert not world.dispatch.index.asks("shop.book")
+
+
+def test_a_row_that_goes_between_both_parts_of_a_question_is_told_by_its_deletion():
+    world = World(rows={1: {"pk": 1, "shelf": 1}})
+    world.connect("a", world.page(guarded(shelf=1)), since=world.log.head)
+    world.save(1, title="x")
+    ticket, job = world.dispatch.next_job()
+    world.do(world.dispatch.answer(ticket, world.execute(job)))
+    world.delete(1)
+    world.work()
+    assert [event[0] for event in world.events("a")] == ["removed"]

@@ -18,11 +18,19 @@ from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
 
 from .machine import STEPS, Client, rows_of, step
-from .world import EVERY, FIELDS, MODELS, World, asking, dependency, where
+from .world import EVERY, FIELDS, MODELS, World, asking, dependency, guarded, where
 
 PKS = st.integers(1, 3)
 SHELVES = st.sampled_from([1, 2, 1, 2, None])
-CONDITIONS = [where(pk=1), where(shelf=1), asking(shelf=1), asking(shelf=2), where()]
+CONDITIONS = [
+    where(pk=1),
+    where(shelf=1),
+    asking(shelf=1),
+    asking(shelf=2),
+    guarded(shelf=1),
+    guarded(shelf=2),
+    where(),
+]
 CLIENTS = 8
 FATES = ("done", "failed", "died", "undecided")
 ANY_FATE = st.sampled_from(("late", "late", "done", "done", *FATES))
@@ -334,9 +342,12 @@ class Pages(RuleBasedStateMachine):
         unknown = frozenset(number for number, _ in conditions)
         if unknown:
             result = replace(result, met=result.met - unknown, unknown=unknown)
-        told = self.world.dispatch.index.watchers_of(unknown)
+        # Of the first part of a question they are told with the answer to the second.
+        first = getattr(ticket, "first", None)
+        undecided = unknown if first is None else unknown | first.unknown
+        told = self.world.dispatch.index.watchers_of(undecided)
         actions = self.world.dispatch.answer(ticket, result)
-        if isinstance(job, MatchJob):
+        if isinstance(job, MatchJob) and (first is not None or ticket.first is None):
             self.expect_errors(actions, told)
         else:
             self.apply(actions)

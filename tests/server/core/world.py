@@ -34,6 +34,12 @@ def asking(**fields: Any) -> Condition:
     return Condition("shop.book", (), json.dumps(fields))
 
 
+def guarded(**fields: Any) -> Condition:
+    """As ``asking``, of which one equality is known that has to hold."""
+    name = min(fields)
+    return Condition("shop.book", (), json.dumps(fields), ((name, fields[name]),))
+
+
 def meets(row: Row, condition: Condition) -> bool:
     wanted = json.loads(condition.query) if condition.query else dict(condition.equal)
     return all(row.get(name) == value for name, value in wanted.items())
