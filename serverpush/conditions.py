@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import enum
+import functools
 import json
 import uuid
 from collections.abc import Callable, Iterable
@@ -299,12 +300,7 @@ def plain_value(value: Any) -> Any:
 
 
 def _exact_field(model: Model, name: str) -> Any:
-    if name == "pk":
-        field: Any = model._meta.pk
-    else:
-        fields = {each.name: each for each in model._meta.concrete_fields}
-        fields |= {each.attname: each for each in model._meta.concrete_fields}
-        field = fields.get(name)
+    field = _concrete_field(model, name)
     if field is None:
         return None
     target = _target(field)
@@ -313,6 +309,15 @@ def _exact_field(model: Model, name: str) -> Any:
     text = type(target) in _TEXT_FIELDS and not getattr(target, "db_collation", None)
     vendor = connections[router.db_for_read(model)].vendor
     return field if text and vendor in _EXACT_TEXT_VENDORS else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _concrete_field(model: Model, name: str) -> Any:
+    if name == "pk":
+        return model._meta.pk
+    fields = {each.name: each for each in model._meta.concrete_fields}
+    fields |= {each.attname: each for each in model._meta.concrete_fields}
+    return fields.get(name)
 
 
 def _target(field: Any) -> Any:

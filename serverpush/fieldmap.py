@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from django.core.signals import setting_changed
 from django.template import Context, Engine, TemplateSyntaxError
 from django.template.base import FilterExpression, Parser, Variable, VariableDoesNotExist
 
@@ -24,11 +27,7 @@ class FieldMap:
     """
 
     def __init__(self, data: Any) -> None:
-        self.expressions = {key: _expression(key, path) for key, path in _pairs(data).items()}
-
-    @property
-    def reads_request(self) -> bool:
-        return any("request" in _roots(each) for each in self.expressions.values())
+        self.expressions, self.reads_request = _compiled(tuple(_pairs(data).items()))
 
     def render(self, instance: Any, request: Any, data: Any) -> tuple[dict[str, Any], list[str]]:
         """The values by key, and a sentence for each path that does not exist.
@@ -64,6 +63,17 @@ def _pairs(data: Any) -> dict[str, str]:
     return pairs
 
 
+@functools.lru_cache(maxsize=1024)
+def _compiled(pairs: tuple[tuple[str, str], ...]) -> tuple[Mapping[str, FilterExpression], bool]:
+    """The expressions, and whether one of them reads the request.
+
+    Kept, for each request to a live page has the same ones.
+    """
+    expressions = {key: _expression(key, path) for key, path in pairs}
+    reads_request = any("request" in _roots(each) for each in expressions.values())
+    return MappingProxyType(expressions), reads_request
+
+
 def _expression(key: str, path: str) -> FilterExpression:
     engine = Engine.get_default()
     parser = Parser([], engine.template_libraries, engine.template_builtins)
@@ -95,3 +105,11 @@ def _check(expression: FilterExpression, context: Context) -> None:
 
 def _ends_in_none(error: VariableDoesNotExist) -> bool:
     return len(error.params) > 1 and error.params[1] is None
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting in ("TEMPLATES", "INSTALLED_APPS"):
+        _compiled.cache_clear()
+
+
+setting_changed.connect(_forget)

@@ -25,11 +25,18 @@ PageAction = Literal["added", "changed", "removed"]
 PAGE_ACTIONS: tuple[PageAction, ...] = ("added", "changed", "removed")
 
 
+COMPACT: dict[str, Any] = {
+    "separators": (",", ":"),
+    "sort_keys": True,
+    "allow_nan": False,
+    "ensure_ascii": False,
+}
+_ENCODER = json.JSONEncoder(**COMPACT)
+
+
 def dump(value: Any) -> str:
     """Compact JSON with sorted keys, so that equal values are equal texts."""
-    return json.dumps(
-        value, separators=(",", ":"), sort_keys=True, allow_nan=False, ensure_ascii=False
-    )
+    return _ENCODER.encode(value)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import json
@@ -20,7 +21,7 @@ from serverpush.exceptions import InvalidUpdate, UnknownModel
 from serverpush.fieldmap import FieldMap
 from serverpush.labels import Model, has_one_key, key_of, model_of
 from serverpush.messages import EVENT, RESERVED
-from serverpush.protocol import PAGE_ACTIONS, Condition, Dependency, Key, Serializer, dump
+from serverpush.protocol import COMPACT, PAGE_ACTIONS, Condition, Dependency, Key, Serializer, dump
 
 MAX_KEYS = 1000
 # Bytes that a page's listed keys may take in its token: the push server accepts
@@ -62,6 +63,7 @@ class Update:
 
 _KEYS = tuple(field.name for field in dataclasses.fields(Update))
 _REQUIRED = ("name", "model")
+_ENCODER = DjangoJSONEncoder(**COMPACT)
 
 
 def compile_updates(
@@ -204,6 +206,9 @@ def _on(on: Any, serializer: Serializer) -> tuple[Any, ...]:
 
 
 def _as_json(key: str, value: Any) -> str:
+    with contextlib.suppress(TypeError, ValueError):
+        return _ENCODER.encode(value)
+    # Its keys can't be sorted, or it is no JSON.
     try:
         text = json.dumps(value, cls=DjangoJSONEncoder, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -216,10 +221,14 @@ def _matching_keys(model: Model, condition: Condition) -> tuple[Key, ...] | None
     if condition.is_any or condition.key is not None:
         return None
     found = model._default_manager.filter(condition_q(condition)).order_by()
-    keys = list(found.values_list("pk", flat=True).distinct()[: MAX_KEYS + 1])
+    if condition.query:
+        # A lookup across a relation finds an instance as often as it meets it there.
+        found = found.distinct()
+    keys = list(found.values_list("pk", flat=True)[: MAX_KEYS + 1])
     if len(keys) > MAX_KEYS:
         return None
-    return tuple(key_of(key) for key in keys)
+    # Each once, whatever the model's manager joins.
+    return tuple(dict.fromkeys(map(key_of, keys)))
 
 
 def fitting(dependencies: tuple[Dependency, ...]) -> tuple[Dependency, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
@@ -130,16 +130,13 @@ def _plain_key(model: Model, pk: Any) -> Any:
 
 
 def _report(changes: Iterable[_Told], using: str) -> None:
-    for label, pk, action in changes:
-        after_commit(_putting(label, pk, action), using)
+    for each in changes:
+        after_commit(_put, using, *each)
 
 
-def _putting(label: str, pk: Any, action: ChangeAction) -> Callable[[], None]:
-    def put() -> None:
-        # Timed after the commit: a page of before it does not show the change.
-        outbox.put(Change(label, key_of(pk), action, time.time()))
-
-    return put
+def _put(label: str, pk: Any, action: ChangeAction) -> None:
+    # Timed after the commit: a page of before it does not show the change.
+    outbox.put(Change(label, key_of(pk), action, time.time()))
 
 
 def _of_instance(instance: models.Model, label: str, action: ChangeAction) -> list[_Told]:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connections
 
 
-def after_commit(report: Callable[[], None], using: str) -> None:
+def after_commit(report: Callable[..., None], using: str, *args: Any) -> None:
     """Call ``report`` when what was written is committed: now, where that has been done.
 
     Where autocommit is off, Django never says when a commit happens: too early
@@ -17,11 +17,15 @@ def after_commit(report: Callable[[], None], using: str) -> None:
     """
     connection: Any = connections[using]
     if not connection.in_atomic_block:
-        report()
+        report(*args)
         return
+
     # No partial: Django asks a robust callback that failed for its qualified name.
-    report.is_report = True  # type: ignore[attr-defined]
-    connection.on_commit(report, robust=True)
+    def reported() -> None:
+        report(*args)
+
+    reported.is_report = True  # type: ignore[attr-defined]
+    connection.on_commit(reported, robust=True)
     # In a TestCase nothing commits, and captureOnCommitCallbacks goes by the order.
     if not any(block._from_testcase for block in connection.atomic_blocks[:1]):
         _put_first(connection.run_on_commit)

@@ -26,7 +26,8 @@ from serverpush.protocol import Page
 from serverpush.results import ResolveResult
 from serverpush.server.app import Addresses, PushServer
 from serverpush.server.transport import loop
-from serverpush.server.transport.inbound import Inbound, ProtocolError
+from serverpush.server.transport.inbound import Inbound
+from serverpush.server.transport.protocol_error import ProtocolError
 from serverpush.server.transport.sockets import EngineSocket
 from serverpush.server.transport.websocket import Channel
 from tests.chaos import corpus
@@ -125,7 +126,7 @@ def parser_target(mutator: Mutator) -> Callable[[], None]:
         chance = mutator.random
         wire = b"".join(mutator.frame(corpus.PACKETS) for _ in range(chance.randrange(1, 4)))
         cut = chance.randrange(len(wire) + 1)
-        inbound = Inbound(16384)
+        inbound = Inbound(16384, deflates=chance.random() < 0.5)
         try:
             for part in (wire[:cut], wire[cut:]):
                 inbound.feed(part)

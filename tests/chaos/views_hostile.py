@@ -1,5 +1,7 @@
 """Two pages: a small one that others watch, and a big one for who does not read."""
 
+import time
+
 from django.http import HttpResponse
 from django.urls import path
 
@@ -14,7 +16,13 @@ def small(request):
 
 
 def small_update(request):
-    return [{"name": "small", "model": Author, "params": {"pk": SMALL}, "data": ["name"]}]
+    about = {"model": Author, "params": {"pk": SMALL}}
+    return [{"name": "small", "serializer": another, **about}]
+
+
+def another(request, author, data):
+    """What is the same is not sent again."""
+    return {"name": author.name, "at": time.time_ns()}
 
 
 def big(request):
@@ -28,7 +36,7 @@ def big_update(request):
 
 
 def bytes_of_text(request, author, data):
-    return "x" * BIG_BYTES
+    return f"{time.time_ns():x>{BIG_BYTES}}"
 
 
 urlpatterns = [path("small/", small), path("big/", big)]

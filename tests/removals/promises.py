@@ -144,7 +144,9 @@ def take_lists_for_true():
 
 
 def report_at_the_save():
-    importlib.import_module("serverpush.web.changes").after_commit = lambda report, using: report()
+    importlib.import_module("serverpush.web.changes").after_commit = lambda report, using, *args: (
+        report(*args)
+    )
 
 
 def report_what_renderings_write():

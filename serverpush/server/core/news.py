@@ -72,6 +72,10 @@ def _is_new(
         told.forget(what)
         return True
     last = max((each for each in words if each), key=lambda word: word.stamp, default=None)
-    told.note(what, digest)
+    if owed.step.is_replayed:
+        # It may have applied an event of this id before, and lets this one be.
+        told.forget(what)
+    else:
+        told.note(what, digest)
     is_same = last is not None and last.digest == digest and owed.action == "changed"
     return not is_same or connection.id in renewed

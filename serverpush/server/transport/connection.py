@@ -102,7 +102,7 @@ class Connection(socket.Socket):  # type: ignore[misc]
         if self.closed or self.closing:
             return
         if self.channel is not None:
-            self.channel.write(frame.websocket)
+            self.channel.write_frame(frame)
             return
         if self._queue is None:
             self._queue = deque()

@@ -9,7 +9,12 @@ import struct
 from collections.abc import Iterable
 from typing import Any
 
+from serverpush.server.transport import deflate
+
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
+
+COMPRESSED = 0x40
+"""The bit of a frame's first byte that says so (RFC 7692 section 6)."""
 
 RECORD_SEPARATOR = b"\x1e"
 
@@ -38,12 +43,13 @@ def to_json(value: Any) -> str:
 class Frame:
     """One packet for any number of clients, encoded once for each kind of transport."""
 
-    __slots__ = ("_websocket", "payload")
+    __slots__ = ("_deflated", "_websocket", "payload")
 
     def __init__(self, text: str) -> None:
         """``text`` is a whole Engine.IO text packet."""
         self.payload = text.encode()
         self._websocket: bytes | None = None
+        self._deflated: bytes | None = None
 
     @classmethod
     def event(cls, name: str, *json_texts: str) -> "Frame":
@@ -56,6 +62,16 @@ class Frame:
         if self._websocket is None:
             self._websocket = websocket_frame(TEXT, self.payload)
         return self._websocket
+
+    @property
+    def deflated(self) -> bytes:
+        """The same for those who take it compressed, if that pays."""
+        if self._deflated is None:
+            data = deflate.deflated(self.payload)
+            self._deflated = (
+                self.websocket if data is None else websocket_frame(TEXT | COMPRESSED, data)
+            )
+        return self._deflated
 
     @property
     def size(self) -> int:

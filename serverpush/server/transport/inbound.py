@@ -2,19 +2,9 @@
 
 from typing import NamedTuple
 
-from serverpush.server.transport.frames import BINARY, CLOSE, PING, PONG, TEXT
-
-
-class ProtocolError(Exception):
-    """What the client sent is refused; ``code`` is the WebSocket close code."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
+from serverpush.server.transport.deflate import inflated
+from serverpush.server.transport.frames import BINARY, CLOSE, COMPRESSED, PING, PONG, TEXT
+from serverpush.server.transport.protocol_error import ProtocolError
 
 
 class Incoming(NamedTuple):
@@ -34,12 +24,17 @@ def unmask(payload: bytes, mask: bytes) -> bytes:
 
 
 class Inbound:
-    """A parser that holds no more than one message of ``limit`` bytes, and nothing when idle."""
+    """A parser that holds no more than one message of ``limit`` bytes, and nothing when idle.
 
-    __slots__ = ("_buffer", "_fragments", "_limit", "_size")
+    ``deflates``: messages may be compressed.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("_buffer", "_deflates", "_fragments", "_is_deflated", "_limit", "_size")
+
+    def __init__(self, limit: int, *, deflates: bool = False) -> None:
         self._limit = limit
+        self._deflates = deflates
+        self._is_deflated = False
         self._buffer: bytearray | None = None
         self._fragments: list[bytes] | None = None
         self._size = 0
@@ -85,10 +80,13 @@ class Inbound:
             del buffer[:end]
         if opcode >= CLOSE:
             return Incoming(opcode, None, payload)
+        if opcode == TEXT:
+            self._is_deflated = bool(first & COMPRESSED)
         return self._join(opcode, payload, final)
 
     def _check_header(self, first: int, second: int, opcode: int, final: bool) -> None:
-        if first & 0x70:
+        # Of a compressed message the first frame says so.
+        if first & (0x30 if self._deflates and opcode == TEXT else 0x70):
             raise ProtocolError(1002, "a frame with reserved bits")
         if not second & 0x80:
             raise ProtocolError(1002, "a frame without a mask")
@@ -115,6 +113,8 @@ class Inbound:
         if self._fragments is not None:
             payload = b"".join((*self._fragments, payload))
             self._fragments, self._size = None, 0
+        if self._is_deflated:
+            payload = inflated(payload, self._limit)
         try:
             return Incoming(TEXT, payload.decode(), b"")
         except UnicodeDecodeError:

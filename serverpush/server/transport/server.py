@@ -104,8 +104,7 @@ class Transport:
         and everything for the others, waits in order. A client for which more than
         ``send_buffer`` bytes wait is closed as "slow".
         """
-        data = frame.websocket
-        size = len(data)
+        plain, deflated = frame.websocket, frame.deflated
         # a list: whoever fails leaves the registry, which may be what is iterated
         for client in list(clients):
             channel = client._channel
@@ -113,6 +112,7 @@ class Transport:
                 if client._joined:
                     client._socket.write(frame)
                 continue
+            data = deflated if channel.deflates else plain
             direct = channel.send
             if direct is None:
                 channel.write(data)
@@ -124,7 +124,7 @@ class Transport:
             except OSError:
                 client._socket.channel_lost(channel)
                 continue
-            if sent != size:
+            if sent != len(data):
                 channel.keep(memoryview(data)[sent:])
 
     def close(self, client: Client, reason: Reason = "server disconnect") -> None:

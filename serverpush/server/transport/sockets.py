@@ -5,8 +5,8 @@ from typing import Any
 from serverpush.server.transport import frames, loop
 from serverpush.server.transport.connection import BadPacket, Connection
 from serverpush.server.transport.frames import Frame
-from serverpush.server.transport.inbound import ProtocolError
-from serverpush.server.transport.websocket import Channel, handshake, take_socket
+from serverpush.server.transport.protocol_error import ProtocolError
+from serverpush.server.transport.websocket import Channel, deflates, handshake, take_socket
 
 
 class EngineSocket(Connection):
@@ -110,7 +110,10 @@ class EngineSocket(Connection):
     def _channel(self, environ: dict[str, Any]) -> tuple[Channel, bytes]:
         limits = self.server.limits
         sock, early = take_socket(environ)
-        return Channel(sock, self, limits.max_message, limits.send_buffer), early
+        channel = Channel(
+            sock, self, limits.max_message, limits.send_buffer, deflates=deflates(environ)
+        )
+        return channel, early
 
     def _upgrade_websocket(self, environ: dict[str, Any], start_response: Any) -> Any:
         answer = handshake(environ)
@@ -153,7 +156,7 @@ class EngineSocket(Connection):
             self._probe_alarm.cancel()
             self._probe_alarm = None
         for frame in waiting or ():
-            channel.write(frame.websocket)
+            channel.write_frame(frame)
         if self.closed:
             return
         if self.closing:

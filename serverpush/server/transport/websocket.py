@@ -18,8 +18,9 @@ from typing import Any, Protocol
 from eventlet import hubs
 from eventlet.wsgi import WSGI_LOCAL
 
-from serverpush.server.transport import frames, loop
-from serverpush.server.transport.inbound import Inbound, Incoming, ProtocolError
+from serverpush.server.transport import deflate, frames, loop
+from serverpush.server.transport.inbound import Inbound, Incoming
+from serverpush.server.transport.protocol_error import ProtocolError
 
 RECEIVE = 64 * 1024
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -55,7 +56,7 @@ class Owner(Protocol):
 def handshake(environ: dict[str, Any]) -> bytes | None:
     """The answer to an opening handshake, None where it is refused (RFC 6455 section 4.2).
 
-    Version 13 only, no extension, no subprotocol.
+    Version 13 only, no extension but compression, no subprotocol.
     """
     connection = [part.strip() for part in environ.get("HTTP_CONNECTION", "").lower().split(",")]
     key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "")
@@ -74,8 +75,17 @@ def handshake(environ: dict[str, Any]) -> bytes | None:
     accept = base64.b64encode(hashlib.sha1(key.encode() + GUID).digest())
     return (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        b"Sec-WebSocket-Accept: "
+        + accept
+        + b"\r\n"
+        + (deflate.ANSWER if deflates(environ) else b"")
+        + b"\r\n"
     )
+
+
+def deflates(environ: dict[str, Any]) -> bool:
+    """Are messages of the connection that a handshake opens compressed where it pays?"""
+    return deflate.is_offered(environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", ""))
 
 
 def take_socket(environ: dict[str, Any]) -> tuple[socket.socket, bytes]:
@@ -111,16 +121,25 @@ class Channel:
         "_reader",
         "_sock",
         "_writer",
+        "deflates",
         "send",
         "waiting",
     )
 
     def __init__(
-        self, sock: socket.socket, owner: Owner, max_message: int, send_buffer: int
+        self,
+        sock: socket.socket,
+        owner: Owner,
+        max_message: int,
+        send_buffer: int,
+        *,
+        deflates: bool,
     ) -> None:
         self._sock: socket.socket | None = sock
         self._owner = owner
-        self._inbound = Inbound(max_message)
+        self._inbound = Inbound(max_message, deflates=deflates)
+        self.deflates = deflates
+        """Whether the other end takes compressed messages."""
         self._delivering = False
         self._limit = send_buffer
         self._queue: deque[bytes | memoryview] | None = None
@@ -158,6 +177,10 @@ class Channel:
             return
         if sent != len(data):
             self.keep(memoryview(data)[sent:])
+
+    def write_frame(self, frame: frames.Frame) -> None:
+        """Send a frame as the other end takes it best."""
+        self.write(frame.deflated if self.deflates else frame.websocket)
 
     def keep(self, data: bytes | memoryview) -> None:
         """Let ``data`` wait until the kernel takes it."""

@@ -115,6 +115,23 @@ def test_who_comes_back_is_another(world):
     assert counts(world, "one", "two") == [2, 1]
 
 
+def test_what_is_replayed_may_be_let_be_and_says_nothing(world):
+    """Its id may be known to the client, which then does not look at what it brings."""
+    join(world, "one")
+    before = world.log.head
+    save(world, "a")
+    page = world.dispatch.registry.get("one").page
+    world.dispatch.disconnect("one")
+    world.rows[1]["title"] = "b"
+    world.connect("one", page, since=before)
+    world.work()
+    replayed, event = world.sent["one"][-1], world.sent["one"][0]
+    assert replayed.meta["id"] == event.meta["id"]
+    assert '"b"' in replayed.payload
+    save(world, "b")
+    assert [event[2]["title"] for event in world.events("one")] == ["a", "b", "b"]
+
+
 def test_a_page_of_one_session_hears_once(world):
     page = replace(world.page(where(), serializer=FUNCTION), session="hash")
     world.connect("one", page, since=world.log.head)

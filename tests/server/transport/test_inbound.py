@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serverpush.server.transport.inbound import Inbound, ProtocolError, unmask
+from serverpush.server.transport.inbound import Inbound, unmask
+from serverpush.server.transport.protocol_error import ProtocolError
 
 
 def masked(opcode, payload, final=True, mask=b"\x01\x02\x03\x04", rsv=0):

@@ -165,16 +165,6 @@ def test_jsonp_is_refused(server):
     assert server.handlers.of("event") == []
 
 
-def test_compression_is_not_negotiated(server):
-    ws = server.websocket(
-        header=["Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"]
-    )
-    assert "sec-websocket-extensions" not in ws.ws.headers
-    server.client()
-    server.send('"' + "x" * 5000 + '"')
-    assert ws.packet() == '42["news","' + "x" * 5000 + '"]'
-
-
 def test_a_polling_answer_is_not_compressed(server):
     poller = server.polling()
     server.client()
