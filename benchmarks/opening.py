@@ -11,6 +11,10 @@ import time
 import django
 
 
+# Where renderings are made from: a page that the site has.
+PATH, HOST = "/author/1/", "127.0.0.1"
+
+
 def main() -> None:
     django.setup()
     from django.db.models import Q
@@ -36,7 +40,8 @@ def main() -> None:
         ]
         now = time.time()
         dependencies = compile_updates(entries, source="", module=None, view=None)
-        return sign_page(Page("/", time=now, recorded=now, dependencies=dependencies))
+        page = Page(PATH, host=HOST, time=now, recorded=now, dependencies=dependencies)
+        return sign_page(page)
 
     def save(kind: str) -> str:
         if kind == "none":

@@ -63,8 +63,16 @@ class Port:
         self._path, self._body = path, body
 
     def post(self) -> None:
-        self._connection.request("POST", self._path, self._body)
-        answer = self._connection.getresponse()
+        try:
+            answer = self._answer()
+        except http.client.RemoteDisconnected:
+            # Node ends one that was idle for five seconds.
+            self._connection.close()
+            answer = self._answer()
         answer.read()
         if answer.status >= 300:
             raise RuntimeError(f"{self._path} answers {answer.status}")
+
+    def _answer(self) -> http.client.HTTPResponse:
+        self._connection.request("POST", self._path, self._body)
+        return self._connection.getresponse()

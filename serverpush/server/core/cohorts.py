@@ -110,7 +110,10 @@ class Cohort:
         found = [
             each
             for each in connections
-            if each.serial <= upto and each.cohort is self and not each.floors and not each.past
+            if each.serial <= upto
+            and each.cohort is self
+            and not each.floors.held
+            and not each.past
         ]
         return found, self._floors.lowest()
 
