@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmarks import fairness, fanout, latency, renders, selectivity, site_costs
+from benchmarks import fairness, fanout, growth, latency, renders, selectivity, site_costs
 from benchmarks.watching import machine
 
 PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "measurements.md"
@@ -14,7 +14,7 @@ PLACE = re.compile(r"(<!-- figures:begin -->\n).*?(<!-- figures:end -->)", re.DO
 
 def main() -> None:
     rows = []
-    for module in (latency, fanout, renders, selectivity, site_costs, fairness):
+    for module in (latency, fanout, growth, renders, selectivity, site_costs, fairness):
         print(f"{module.__name__}: {(module.__doc__ or '').splitlines()[0]}", flush=True)
         for what, figure in module.measure():
             print(f"  {what}: {figure}", flush=True)

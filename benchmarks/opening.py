@@ -10,7 +10,6 @@ import time
 
 import django
 
-
 # Where renderings are made from: a page that the site has.
 PATH, HOST = "/author/1/", "127.0.0.1"
 

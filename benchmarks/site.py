@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
 from benchmarks.processes import Told, told
 from tests.live.processes import Live
 
@@ -26,6 +29,17 @@ def saver(live: Live) -> Iterator[Saver]:
     """A process of the project that saves when it is told to."""
     with told([sys.executable, "-m", "benchmarks.saver"], live.environ) as process:
         yield Saver(process)
+
+
+def counted(live: Live, name: str, **labels: str) -> float:
+    """The sum of a metric of the push server over all its labels but these."""
+    text = requests.get(f"{live.notifier_url}/metrics", timeout=60).text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
 
 
 class Saver:

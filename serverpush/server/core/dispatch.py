@@ -276,9 +276,11 @@ class Dispatch:
     def _owe_all(
         self, watched: Watched, pk: Key, step: Step, before: bool | None, after: bool
     ) -> None:
-        doubtful = self.registry.may_show(step.at, self.log.now) if watched.watchers else []
+        doubtful: dict[Cohort | None, list[Connection]] = {}
+        for each in self.registry.may_show(step.at, self.log.now) if watched.watchers else ():
+            doubtful.setdefault(each.cohort, []).append(each)
         for cohort, places in list(watched.watchers.items()):
-            alone = [each for each in doubtful if each.cohort is cohort]
+            alone = doubtful.get(cohort, [])
             if len(cohort.members) - len(alone) < TOGETHER:
                 alone = list(cohort.members)
             for place in places:

@@ -1,0 +1,148 @@
+"""Growth: more and more clients of one page; what each step costs, and where it ends."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.crowd import Crowd, crowd
+from benchmarks.peers import Peer, ours
+from benchmarks.watching import cpu_seconds, machine, resident
+from tests.charts import BLUE, GREEN, GREY, Panel, chart
+
+STEPS = (100, 300, 1_000, 3_000, 10_000)
+SECONDS = 10.0
+"""For which each step's clients are sent one event after the other."""
+CHART = Path(__file__).parents[1] / "docs" / "images" / "growth.svg"
+CAPACITY = Path(__file__).parents[1] / "docs" / "explanation" / "capacity.md"
+PLACE = re.compile(r"(<!-- capacity:begin -->\n).*?(<!-- capacity:end -->)", re.DOTALL)
+USED = 0.6
+"""Of a core, what may be in use: the rest is for bursts, connections and garbage."""
+RATES = {"one a minute": 1 / 60, "one in ten seconds": 0.1, "one a second": 1.0}
+KNEE = 1.25
+"""Where so many times as many clients, or fewer, get an event in the same time, it has ended."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """So many clients: events a second to all of them together, the share of a core that the
+    push server took, its memory in bytes, and seconds from commits to the last client."""
+
+    clients: int
+    rate: float
+    cpu: float
+    memory: int
+    lasts: list[float]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.lasts) * 1000
+
+    @property
+    def p99(self) -> float:
+        return sorted(self.lasts)[int(len(self.lasts) * 0.99)] * 1000
+
+
+def run(steps: tuple[int, ...] = STEPS, seconds: float = SECONDS) -> list[Step]:
+    """One push server, to which more and more clients come."""
+    found = []
+    with ours.running() as peer, crowd(peer) as those:
+        here = 0
+        for clients in steps:
+            those.connect(clients - here, at_once=20)
+            here = clients
+            found.append(_step(peer, those, clients, seconds))
+    return found
+
+
+def _step(peer: Peer, those: Crowd, clients: int, seconds: float) -> Step:
+    lasts: list[float] = []
+    began, cpu = time.monotonic(), cpu_seconds(peer.pids)
+    while time.monotonic() - began < seconds:
+        saved = time.time()
+        peer.publish()
+        lasts.append(those.wait(clients) - saved)
+    took = time.monotonic() - began
+    share = (cpu_seconds(peer.pids) - cpu) / took
+    return Step(clients, len(lasts) * clients / took, share, resident(peer.pids), lasts)
+
+
+def knee(steps: list[Step]) -> int:
+    """The clients at which events a second stop growing with them."""
+    for one, other in itertools.pairwise(steps):
+        if other.rate < KNEE * one.rate:
+            return one.clients
+    return steps[-1].clients
+
+
+def draw(steps: list[Step]) -> None:
+    """Write the curves into the docs."""
+    first, last = (math.log(steps[place].clients) for place in (0, -1))
+    places = [(math.log(each.clients) - first) / (last - first) for each in steps]
+    speed = Panel(
+        "events a second, in thousands", [("events", BLUE, [s.rate / 1e3 for s in steps])]
+    )
+    rest = Panel(
+        "milliseconds to the last client; memory in MB",
+        [
+            ("p99, ms", GREY, [each.p99 for each in steps]),
+            ("median, ms", GREEN, [each.median for each in steps]),
+            ("memory, MB", BLUE, [each.memory / 1e6 for each in steps]),
+        ],
+    )
+    marks = [f"{each.clients:,}" for each in steps]
+    title = "One page, one event after the other: by clients"
+    CHART.write_text(chart(title, places, (speed, rest), marks))
+
+
+def write(steps: list[Step]) -> None:
+    """Write into the docs what follows for one core and for memory."""
+    few, many = steps[0], steps[-1]
+    each = (many.memory - few.memory) / (many.clients - few.clients)
+    delivery = many.cpu / many.rate * 1e6
+    lines = [
+        f"A delivery took {delivery:.1f} µs of CPU, a connection {each / 1024:.1f} KiB, and the "
+        f"push server without clients {(few.memory - few.clients * each) / 1e6:.0f} MB.",
+        "",
+        "| events that each client gets | clients, by CPU | their memory |",
+        "|---|---|---|",
+    ]
+    for told, rate in RATES.items():
+        clients = USED * 1e6 / delivery / rate
+        memory = few.memory + (clients - few.clients) * each
+        lines.append(f"| {told} | {_rounded(clients):,} | {memory / 1e6:,.0f} MB |")
+    text = CAPACITY.read_text()
+    table = f"\n{machine()}:\n\n" + "\n".join(lines) + "\n\n"
+    CAPACITY.write_text(PLACE.sub(lambda found: found[1] + table + found[2], text))
+
+
+def _rounded(value: float) -> int:
+    """Two digits are all that this is worth."""
+    step = 10 ** max(0, int(math.log10(value)) - 1)
+    return int(value / step) * step
+
+
+def measure() -> list[tuple[str, str]]:
+    """The rows of the table: what, and the figure."""
+    steps = run()
+    draw(steps)
+    write(steps)
+    rows = [
+        (
+            f"{each.clients:,} clients, one event after the other",
+            f"{each.rate:,.0f} events a second by {each.cpu:.0%} of a core; to the last client "
+            f"median {each.median:.0f} ms, p99 {each.p99:.0f} ms; {each.memory / 1e6:.0f} MB",
+        )
+        for each in steps
+    ]
+    return [*rows, ("the knee: from here on one core is busy", f"{knee(steps):,} clients")]
+
+
+if __name__ == "__main__":
+    for row in measure():
+        print(*row, sep=": ")
