@@ -300,7 +300,7 @@ def plain_value(value: Any) -> Any:
 
 
 def _exact_field(model: Model, name: str) -> Any:
-    field = _concrete_field(model, name)
+    field = concrete_field(model, name)
     if field is None:
         return None
     target = _target(field)
@@ -312,7 +312,8 @@ def _exact_field(model: Model, name: str) -> Any:
 
 
 @functools.lru_cache(maxsize=4096)
-def _concrete_field(model: Model, name: str) -> Any:
+def concrete_field(model: Model, name: str) -> Any:
+    """A model's field by its name, its column's or ``pk``; None where there is none."""
     if name == "pk":
         return model._meta.pk
     fields = {each.name: each for each in model._meta.concrete_fields}

@@ -16,14 +16,14 @@ from django.template import TemplateSyntaxError
 from django.utils.module_loading import import_string
 
 from serverpush import discovery
-from serverpush.conditions import compile_condition, condition_q
+from serverpush.conditions import compile_condition
 from serverpush.exceptions import InvalidUpdate, UnknownModel
 from serverpush.fieldmap import FieldMap
-from serverpush.labels import Model, has_one_key, key_of, model_of
+from serverpush.labels import Model, has_one_key, model_of
+from serverpush.listing import matching_keys
 from serverpush.messages import EVENT, RESERVED
-from serverpush.protocol import COMPACT, PAGE_ACTIONS, Condition, Dependency, Key, Serializer, dump
+from serverpush.protocol import COMPACT, PAGE_ACTIONS, Dependency, Serializer, dump
 
-MAX_KEYS = 1000
 # Bytes that a page's listed keys may take in its token: the push server accepts
 # 16 KiB in all, and keys hardly shrink.
 MAX_KEYS_SIZE = 6144
@@ -110,7 +110,7 @@ def compile_update(
         data=_as_json("data", update.data),
         vary=None if update.vary is None else _as_json("vary", update.vary),
         on=_on(update.on, serializer),
-        keys=_matching_keys(model, condition),
+        keys=matching_keys(model, condition),
     )
 
 
@@ -214,21 +214,6 @@ def _as_json(key: str, value: Any) -> str:
     except (TypeError, ValueError) as error:
         raise InvalidUpdate(key, value, f"use what JSON can hold ({error})") from None
     return dump(json.loads(text))
-
-
-def _matching_keys(model: Model, condition: Condition) -> tuple[Key, ...] | None:
-    """The keys that match now; None where they are too many, or need no list."""
-    if condition.is_any or condition.key is not None:
-        return None
-    found = model._default_manager.filter(condition_q(condition)).order_by()
-    if condition.query:
-        # A lookup across a relation finds an instance as often as it meets it there.
-        found = found.distinct()
-    keys = list(found.values_list("pk", flat=True)[: MAX_KEYS + 1])
-    if len(keys) > MAX_KEYS:
-        return None
-    # Each once, whatever the model's manager joins.
-    return tuple(dict.fromkeys(map(key_of, keys)))
 
 
 def fitting(dependencies: tuple[Dependency, ...]) -> tuple[Dependency, ...]:

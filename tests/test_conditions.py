@@ -22,6 +22,8 @@ from serverpush.conditions import (
     plain_value,
 )
 from serverpush.exceptions import InvalidUpdate
+from serverpush.labels import key_of
+from serverpush.listing import matching_keys
 from serverpush.protocol import Condition, dump
 from tests.project.models import Author, Book, Club, Device, Membership, Note, Novel, Tag
 
@@ -94,6 +96,10 @@ def check(model, params):
             if all(plain_value(row[field]) == wanted for field, wanted in condition.equal)
         }
         assert equal == direct
+    for _ in range(2):
+        # The second time by a statement that is kept, if there is one.
+        listed = matching_keys(model, condition)
+        assert listed is None or set(listed) == set(map(key_of, direct))
     if condition.guard:
         fields = {field for field, _ in condition.guard}
         rows = model._default_manager.filter(pk__in=direct).values(*fields)

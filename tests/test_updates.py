@@ -13,9 +13,10 @@ from django.db.models import Q
 from serverpush import Update
 from serverpush.conditions import condition_q
 from serverpush.exceptions import InvalidUpdate, PageTooLarge
+from serverpush.listing import MAX_KEYS
 from serverpush.protocol import Condition, Page, Serializer
 from serverpush.tokens import sign_page
-from serverpush.updates import MAX_KEYS, compile_update, compile_updates, fitting
+from serverpush.updates import compile_update, compile_updates, fitting
 from tests.project import views
 from tests.project.models import Author, Book, Device, Note, Seat
 
