@@ -193,7 +193,10 @@ class Inputs:
         ours, self._other = socket.socketpair()
         ours.setblocking(False)
         limits = engine.limits
-        self._kept.channel = Channel(ours, self._kept, limits.max_message, limits.send_buffer)
+        deflates = self._mutator.random.random() < 0.5
+        self._kept.channel = Channel(
+            ours, self._kept, limits.max_message, limits.send_buffer, deflates=deflates
+        )
         self._kept.connected = self._kept.upgraded = True
         if self._mutator.random.random() < 0.5:
             self._kept.take("40" + self._mutator.known(['{"page":"TOKEN"}']).decode())
