@@ -19,6 +19,7 @@ class Crowd:
     def __init__(self, process: Told, peer: Peer) -> None:
         self._process = process
         self._peer = peer
+        self.lost = 0
 
     def connect(self, count: int, at_once: int = 1) -> None:
         """Open so many connections, and wait until all are ready."""
@@ -33,8 +34,13 @@ class Crowd:
         )
 
     def wait(self, count: int) -> float:
-        """Wait until so many more events have come; when the last did, seconds since the epoch."""
-        return float(self._ask(wait=count)["last"])
+        """Wait until so many more events have come; when the last did, seconds since the epoch.
+
+        What has not come within some seconds is counted in ``lost``.
+        """
+        answer = self._ask(wait=count)
+        self.lost += answer["missing"]
+        return float(answer["last"])
 
     def _ask(self, **command: Any) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self._process.ask(json.dumps(command)))

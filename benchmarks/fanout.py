@@ -15,7 +15,7 @@ from benchmarks.watching import cpu_seconds, resident
 
 CLIENTS = 1000
 EVENTS = 40
-ROUNDS = 7
+ROUNDS = 5
 Server = Callable[[], AbstractContextManager[Peer]]
 PEERS: list[Server] = [
     ours.running,
@@ -56,6 +56,8 @@ class Measured:
     def told(self) -> str:
         cpu, last = statistics.median(self.deliveries), statistics.median(self.lasts)
         told = f"{cpu:.1f} µs of CPU a delivery, the last after {last * 1000:.1f} ms"
+        if self.crowd.lost:
+            told += f", {self.crowd.lost} events never"
         if not self.peer.pids:
             return told
         memory = f"{self.memory / 1024:.1f} KiB of memory a connection"

@@ -9,12 +9,13 @@ It reads commands as lines of JSON and answers each with one:
     ``"at_once"`` is how many may be on their way, 1 by default.
 ``{"wait": 1000}``
     waits until so many more events have come; answers when the last came, in seconds
-    since the epoch.
+    since the epoch. Those that have not within five seconds are ``missing``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import resource
 import sys
@@ -23,6 +24,7 @@ from typing import Any
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
+PATIENCE = 5
 READY = b'42["serverpush:ready"'
 
 
@@ -30,7 +32,7 @@ class Counter:
     """What has come by all connections."""
 
     def __init__(self) -> None:
-        self.ready = self.events = self.waited_for = 0
+        self.ready = self.events = self.waited_for = self.missing = 0
         self.last = 0.0
         self.changed = asyncio.Event()
 
@@ -95,7 +97,10 @@ async def wait(counter: Counter, count: int) -> None:
     counter.waited_for += count
     if counter.events < counter.waited_for:
         counter.changed.clear()
-        await counter.changed.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(counter.changed.wait(), PATIENCE)
+    counter.missing = counter.waited_for - counter.events
+    counter.waited_for = counter.events
 
 
 async def main() -> None:
@@ -109,7 +114,12 @@ async def main() -> None:
             await connect(counter, kept, told)
         elif "wait" in told:
             await wait(counter, told["wait"])
-        answer = {"ready": counter.ready, "events": counter.events, "last": counter.last}
+        answer = {
+            "ready": counter.ready,
+            "events": counter.events,
+            "last": counter.last,
+            "missing": counter.missing,
+        }
         print(json.dumps(answer), flush=True)
 
 

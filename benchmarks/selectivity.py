@@ -18,8 +18,8 @@ from tests.live.processes import Live, wait_until
 FEW, MANY = 1_000, 100_000
 A_PAGE = 100
 """Updates that each page has."""
-ROUNDS = 7
-SAVES = 100
+ROUNDS = 5
+SAVES = 60
 KINDS = {
     "key": "by key",
     "field": "by a field",
