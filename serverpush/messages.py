@@ -28,6 +28,7 @@ EVENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
 RESERVED = frozenset(
     {
         "connect",
+        "__disconnect_final",
         "connect_error",
         "disconnect",
         "disconnecting",

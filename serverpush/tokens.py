@@ -7,7 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core import signing
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 
@@ -64,6 +66,14 @@ def user_key(user: Any) -> str:
     pk = getattr(user, "pk", None)
     if pk is None or not getattr(user, "is_authenticated", False):
         raise ValueError(f"{user!r} is not a user that is saved: nothing can be sent there")
+    try:
+        model = get_user_model()
+    except ImproperlyConfigured as error:
+        raise ValueError(f"{user!r} is nobody's user: {error}") from None
+    if not isinstance(user, model):
+        raise ValueError(f"{user!r} is no {settings.AUTH_USER_MODEL}, whose keys are others")
+    if user._state.adding:
+        raise ValueError(f"{user!r} is not saved yet: nothing can be sent there")
     return str(pk)
 
 

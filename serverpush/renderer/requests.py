@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest, get_bytes_from_wsgi, get_str_from_wsgi
 from django.http import HttpRequest, QueryDict, parse_cookie
 from django.utils.functional import LazyObject, SimpleLazyObject, cached_property, empty
@@ -172,6 +174,9 @@ def page_request(page: Page, visitor: Visitor, *, by_script: bool) -> PageReques
         by_script: say ``X-Requested-With: XMLHttpRequest``, as a script does and
             a browser that opens the page does not.
     """
+    if not page.host:
+        # Of a client without a page: as somebody would come who asks the site for one.
+        page = replace(page, host=site_host(), secure=bool(settings.SECURE_SSL_REDIRECT))
     environ = _server(page) | _address(page) | _headers(page, visitor)
     if visitor.address:
         environ["REMOTE_ADDR"] = visitor.address
@@ -180,6 +185,13 @@ def page_request(page: Page, visitor: Visitor, *, by_script: bool) -> PageReques
     request = PageRequest(environ)
     request.serverpush_language = page.language
     return request
+
+
+def site_host() -> str:
+    """A host that the site answers to: the first that ``ALLOWED_HOSTS`` names."""
+    named = (each.removeprefix(".") for each in settings.ALLOWED_HOSTS if each != "*")
+    host = next(named, "localhost")
+    return f"www.{host}" if settings.PREPEND_WWW and not host.startswith("www.") else host
 
 
 def _server(page: Page) -> dict[str, Any]:

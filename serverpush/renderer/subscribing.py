@@ -25,13 +25,20 @@ from serverpush.renderer.writes import all_or_nothing
 from serverpush.results import SubscribeResult
 from serverpush.signals import channel_subscribe, channel_unsubscribe
 
+# What a middleware answers by that does not let a visitor in.
+REFUSALS = frozenset({301, 302, 303, 307, 308, 401, 403, 404})
+
 
 def subscribe(chain: Chain, job: SubscribeJob) -> SubscribeResult:
     """Ask the permission hook, tell the receivers; what they raise is told in ``error``."""
     asking = _Asking(job)
     try:
         request = page_request(job.page, job.visitor, by_script=True)
-        with chain.respond(request, asking):
+        with chain.respond(request, asking) as response:
+            if not asking.was_reached and response.status_code not in REFUSALS:
+                # Nobody has said no: the site does not answer there at all.
+                why = f"the site's middleware answered {response.status_code} to {request.path}"
+                asking.result = SubscribeResult(False, error=why)
             if job.signal == "unsubscribe" and not asking.was_reached:
                 # It has left, whomever the middleware lets through by now.
                 asking.answer(chain, request, None)
@@ -96,7 +103,7 @@ class _Asking:
     def _tell(self, request: PageRequest) -> str:
         """Send the signal; returns what went wrong where somebody has left all the same."""
         told = {"sender": subscribe, "request": request, "channel_id": self.job.channel}
-        if self.job.signal == "subscribe":
+        if self.job.signal == "subscribe" and channel_subscribe.has_listeners():
             with all_or_nothing():
                 channel_subscribe.send(**told)
         elif self.job.signal == "unsubscribe":

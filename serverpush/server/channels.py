@@ -119,7 +119,7 @@ class Channels:
         topic = self._own_topic(asked.get("channel"))
         left = self._messaging.leave(client.id, topic)
         channel = channel_of(topic)
-        with self._turn(channel, self._key(client)):
+        with self._turn(channel, self._key(client, channel)):
             self._presence.leave(channel, client.id)
         self._wake()
         return {"ok": left}
@@ -132,7 +132,7 @@ class Channels:
         self._check_room(client, topic)
         if self._is_stopping:
             raise Refused("server_error", "the push server is about to end")
-        key = self._key(client)
+        key = self._key(client, channel)
         with self._turn(channel, key):
             # The project is asked only where nothing else stands against it.
             member = self._member(client, channel, key, asks) if channel else None
@@ -173,8 +173,10 @@ class Channels:
         page = page.with_dependencies((), page.time, page.recorded)
         # A page that comes back is the one that it was.
         known = self._presence.member(channel, key)
+        # It leaves as who it came, though its browser may have got a session since.
+        is_as_it_came = known is not None and key[1] != visit.session
         if known is not None and not asks:
-            return Member(known.user, known.name, page, visitor)
+            return known if is_as_it_came else Member(known.user, known.name, page, visitor)
         signal = "subscribe" if known is None and matters else ""
         # Of a session, its cookie says whose it is; or it has ended. A token says it itself.
         user = visit.user if client.id in self._bearers or not visit.session else ""
@@ -189,6 +191,8 @@ class Channels:
         if asks and result.user:
             is_there = self._access.bind(client.id, result.user)
         member = Member(result.user, result.name, page, visitor)
+        if known is not None and is_as_it_came:
+            member = known
         if not is_there:
             if signal:
                 self._presence.part(channel, key, member)
@@ -210,9 +214,18 @@ class Channels:
                 return self._open(token)
             raise Refused(error.code, str(error)) from None
 
-    def _key(self, client: Client) -> Key:
-        visit = self._access.visit(client.id) or Visit()
-        return self._tabs.get(client.id, client.id), visit.session
+    def _key(self, client: Client, channel: str) -> Key:
+        """By what a page is known in a channel, over its connections.
+
+        Its session belongs to it: by a tab's name alone anybody could pass for its user.
+        """
+        visit, connection = self._access.visit(client.id) or Visit(), self._registry.get(client.id)
+        tab = self._tabs.get(client.id, client.id)
+        is_bound = connection is not None and bool(connection.page.session)
+        if not is_bound and self._presence.member(channel, (tab, "")) is not None:
+            # It came without a session, and has got one since: by another tab, say.
+            return tab, ""
+        return tab, visit.session
 
     def _topic(self, client: Client, token: Any) -> tuple[Topic, bool]:
         """The topic that a token lets this client follow; is the project to be asked first?

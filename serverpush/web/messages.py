@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -41,6 +42,8 @@ Default = Callable[[Any], Any]
 
 # Bytes of the keys of one message's users; more get several messages, which are equal.
 MAX_KEYS = 100_000
+# Keys that one query asks about.
+MAX_ASKED = 500
 
 
 def notify(
@@ -69,6 +72,7 @@ def notify(
     """
     if isinstance(users, str):
         raise InvalidMessage(f"users are several, as in a list, not {users!r}")
+    _checked(checked_event, event)
     users = {_key(user): user for user in users}
     _look_up([key for key, user in users.items() if not isinstance(user, models.Model)])
     topics = tuple(map(user_topic, users))
@@ -180,7 +184,9 @@ class _Encoder(DjangoJSONEncoder):
 
     def default(self, o: Any) -> Any:
         if isinstance(o, datetime) and timezone.is_aware(o):
-            return super().default(timezone.localtime(o))
+            # At the edge of time there is none in another zone.
+            with contextlib.suppress(OverflowError):
+                o = timezone.localtime(o)
         return super().default(o)
 
 
@@ -225,7 +231,7 @@ def _key(user: Any) -> str:
     field: Any = get_user_model()._meta.pk
     try:
         key = field.to_python(user)
-    except (ValidationError, TypeError, ValueError):
+    except (ValidationError, TypeError, ValueError, OverflowError):
         raise InvalidMessage(f"{user!r} is neither a user nor the key of one") from None
     return str(key) if key not in (None, "") else _saved_key(user)
 
@@ -237,9 +243,17 @@ def _look_up(keys: list[str]) -> None:
     model = get_user_model()
     # Where users are written: a copy of the database may not have the newest yet.
     users = model._default_manager.using(router.db_for_write(model))
-    found = set(map(str, users.only("pk").in_bulk(keys)))
+    found: set[str] = set()
+    for begin in range(0, len(keys), MAX_ASKED):
+        some = [key for key in keys[begin : begin + MAX_ASKED] if not _is_too_large(key)]
+        found |= set(map(str, users.filter(pk__in=some).values_list("pk", flat=True)))
     if missing := [key for key in keys if key not in found]:
         raise InvalidMessage(f"there is no user {', '.join(map(brief, missing[:10]))}")
+
+
+def _is_too_large(key: str) -> bool:
+    """Is this a number that no database has for a key?"""
+    return key.removeprefix("-").isdigit() and int(key).bit_length() > 63
 
 
 def _saved_key(user: Any) -> str:

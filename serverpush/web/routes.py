@@ -10,6 +10,7 @@ from django.apps import apps
 from django.core.signals import setting_changed
 from django.db import models
 from django.db.models.signals import post_delete, post_save
+from django.utils.functional import Promise
 
 from serverpush.exceptions import BadMessage
 from serverpush.labels import Model, label_of
@@ -53,6 +54,8 @@ def _push(sender: Model, instance: models.Model, name: str, type: str, using: st
     try:
         # Now: of what is deleted, Django sets the key to None next.
         route = getattr(instance, name)()
+        if isinstance(route, Promise):
+            route = str(route)
         topic = route_topic(route)
     except Exception as error:  # noqa: BLE001 - it is saved, and that must not fail here
         _log_once(sender, name, error)

@@ -98,6 +98,20 @@ def test_signals_once_a_subscription_and_not_again_at_a_reconnect(visitor, open_
     assert notes(1) == ["plain-1 - ada"]
 
 
+def test_who_gets_a_session_in_another_tab_is_the_page_that_it_was(visitor, open_page, notes):
+    nobody = visitor()
+    page = open_page(nobody, "plain-9")
+    assert page.subscribe()["ok"]
+    assert notes(1) == ["plain-9 + nobody"]
+    nobody.get("/log-in/ada/")
+    for _ in range(2):
+        page.client.lose()
+        page.connect()
+        assert page.subscribe()["ok"]
+    assert page.unsubscribe()["ok"]
+    assert notes(1) == ["plain-9 - nobody"]
+
+
 def test_a_page_that_is_closed_has_left_in_a_while(visitor, open_page, notes):
     page = open_page(visitor(), "plain-2")
     page.subscribe()

@@ -38,6 +38,10 @@ def members_only(get_response):
     return lambda request: HttpResponse(status=403)
 
 
+def in_need_of_repair(get_response):
+    return lambda request: HttpResponse(status=500)
+
+
 @pytest.fixture
 def told():
     found = []
@@ -179,3 +183,32 @@ class TestMiddlewareThatLetsNobodyThrough:
         ada = User.objects.create(username="ada")
         run(chain, job(user=str(ada.pk), signal="unsubscribe"))
         assert told == [("left", "ada", "news")]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"ALLOWED_HOSTS": ["www.example.org"]},
+        {"ALLOWED_HOSTS": [".example.org", "*"], "PREPEND_WWW": True},
+        {"ALLOWED_HOSTS": ["example.org"], "SECURE_SSL_REDIRECT": True},
+    ],
+)
+def test_a_client_without_a_page_comes_as_to_the_site_itself(settings, new_chain, told, more):
+    settings.MIDDLEWARE = [
+        "django.middleware.security.SecurityMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        *MIDDLEWARE,
+    ]
+    for name, value in more.items():
+        setattr(settings, name, value)
+    asked = SubscribeJob("news", Page(""), Visitor(), "", False, "subscribe")
+    assert run(new_chain(), asked) == SubscribeResult(True)
+    assert told == [("came", "", "news")]
+
+
+def test_a_site_that_does_not_answer_has_not_said_no(settings, new_chain, told):
+    settings.MIDDLEWARE = [f"{__name__}.in_need_of_repair", *MIDDLEWARE]
+    result = run(new_chain(), job(signal="subscribe"))
+    assert not result.allowed
+    assert "middleware answered 500 to /room/" in result.error
+    assert told == []

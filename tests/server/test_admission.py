@@ -8,7 +8,6 @@ from dataclasses import replace
 from unittest import mock
 
 import pytest
-from django.contrib.auth.models import User
 
 from serverpush.protocol import Ending, Page, Position
 from serverpush.results import AccessResult, ResolveResult
@@ -16,6 +15,7 @@ from serverpush.server.admission import URL_BURST, Admissions
 from serverpush.server.core.access import Access, Visit
 from serverpush.server.transport import Handshake, Refused
 from serverpush.tokens import session_hash, sign_page, token_hash, tokenize
+from tests.users import saved
 
 HEAD = Position(5, 1, "e")
 PAGE = Page("/", time=12.5)
@@ -113,7 +113,7 @@ class TestOpaqueToken:
         assert (visit.user, visit.bearer, visit.is_bound) == ("", token_hash("opaque"), True)
 
     def test_the_default_tokens_are_known(self, admit):
-        visit = admit({"user": tokenize(User(pk=7))}).visit
+        visit = admit({"user": tokenize(saved(7))}).visit
         assert (visit.user, visit.bearer) == ("7", "")
 
     @pytest.mark.parametrize("token", ["", "x" * 2001, 7, None, ["opaque"]])
@@ -178,7 +178,7 @@ class TestUsersToken:
     def token(self, pk, ago=0):
         made = time.time() - ago
         with mock.patch("serverpush.tokens.time.time", return_value=made):
-            return tokenize(User(pk=pk))
+            return tokenize(saved(pk))
 
     def test_it_says_who_it_is(self, admit):
         admission = admit({"user": self.token(7)})

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from datetime import timezone as zone
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
@@ -19,11 +20,22 @@ from serverpush.exceptions import InvalidMessage
 from serverpush.messages import MAX_DATA, Message
 from serverpush.protocol import Change, Ending
 from serverpush.server.notifier import MAX_BODY
+from serverpush.tokens import tokenize
 from serverpush.web import messages, waiting
 from serverpush.web.messages import encode
 from serverpush.web.outbox import Outbox, outbox
+from tests.project.models import Author
+from tests.users import saved
 
-ADA, BOB = User(pk=7, username="ada"), User(pk=8, username="bob")
+
+def other(pk):
+    """A user of another kind, whose keys are not those of the users."""
+    found = Author(pk=pk)
+    found.is_authenticated = True
+    return found
+
+
+ADA, BOB = saved(7, username="ada"), saved(8, username="bob")
 
 
 @pytest.fixture
@@ -57,7 +69,7 @@ class TestWhereItGoes:
 
     def test_to_more_than_one_message_can_have(self, sent, monkeypatch):
         monkeypatch.setattr(messages, "MAX_KEYS", 2 * len('"user:1"'))
-        notify("Hi", users=[User(pk=number) for number in range(1, 6)])
+        notify("Hi", users=[saved(number) for number in range(1, 6)])
         assert [each.topics for each in sent] == [
             ("user:1", "user:2"),
             ("user:3", "user:4"),
@@ -65,7 +77,7 @@ class TestWhereItGoes:
         ]
 
     def test_as_much_as_there_can_be_fits_into_one_body(self, sent):
-        users = [User(pk="\u00e9" * 60 + str(number)) for number in range(3000)]
+        users = [saved("\u00e9" * 60 + str(number)) for number in range(3000)]
         notify("x" * (MAX_DATA - 2), users=users)
         assert sum(len(each.topics) for each in sent) == 3000
         bodies = [b'{"changes":[],"messages":[' + each.to_text().encode() + b"]}" for each in sent]
@@ -181,6 +193,13 @@ class TestData:
     [
         (lambda: notify(1, [AnonymousUser()]), "AnonymousUser"),
         (lambda: notify(1, [User(username="new")]), "new"),
+        (lambda: notify(1, [User(pk=7)]), "not saved yet"),
+        (lambda: notify(1, [other(7)]), "is no auth.User"),
+        (lambda: tokenize(other(7)), "is no auth.User"),
+        (lambda: disconnect(other(7)), "is no auth.User"),
+        (lambda: notify(1, [float("inf")]), "inf is neither"),
+        (lambda: notify(1, [], event="two words"), "two words"),
+        (lambda: notify_all(1, event="__disconnect_final"), "client's own"),
         (lambda: notify(1, [None]), "None"),
         (lambda: notify(1, [True]), "True"),
         (lambda: notify(1, ["ada"]), "'ada' is neither a user nor the key of one"),
@@ -198,9 +217,24 @@ class TestData:
     ],
 )
 def test_who_and_what_there_is_not_is_named(sent, call, named):
-    with pytest.raises(InvalidMessage, match=named):
+    with pytest.raises(ValueError, match=named):
         call()
     assert sent == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("key", [2**63, 10**30, -(10**30), str(10**30)])
+def test_a_number_that_no_database_has_is_nobodys(sent, key):
+    with pytest.raises(InvalidMessage, match=f"there is no user '{key}'"):
+        notify(1, [key])
+    assert sent == []
+
+
+@pytest.mark.parametrize("edge", [datetime.max, datetime.min])
+@pytest.mark.parametrize("name", ["Pacific/Auckland", "America/Lima"])
+def test_a_date_at_the_edge_of_time(edge, name):
+    with timezone.override(ZoneInfo(name)):
+        assert json.loads(encode(edge.replace(tzinfo=UTC)))[:4] == str(edge)[:4]
 
 
 @pytest.mark.django_db(transaction=True)

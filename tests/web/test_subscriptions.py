@@ -16,6 +16,7 @@ from serverpush.tokens import (
     verify_user,
 )
 from serverpush.web import subscriptions
+from tests.users import saved
 
 pytestmark = pytest.mark.django_db
 
@@ -145,7 +146,7 @@ def test_with_a_request_of_the_context_alone(rf):
 
 class TestTokens:
     def test_of_another_use_are_none(self):
-        user = tokenize(User(pk=7))
+        user = tokenize(saved(7))
         topic = sign_topic("channel:news", "", "")
         for verify, token in ((verify_topic, user), (verify_user, topic), (verify_page, topic)):
             with pytest.raises(BadToken):

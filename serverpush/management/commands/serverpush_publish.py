@@ -18,6 +18,11 @@ from serverpush.web.line import Line
 TIMEOUT = 5.0
 
 
+def _compact(body: Any) -> bytes:
+    # No larger than it was, or it might not be taken.
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 class Command(BaseCommand):
     help = (
         "Sends a message: JSON as POST /publish takes it, from the argument or from standard "
@@ -43,7 +48,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         line = Line(TIMEOUT)
         try:
-            status, refusal = line.post("/publish", json.dumps(body, ensure_ascii=False).encode())
+            status, refusal = line.post("/publish", _compact(body))
         except TimeoutError:
             raise CommandError(
                 f"the push server did not answer within {TIMEOUT:g} s: it may send it yet"
