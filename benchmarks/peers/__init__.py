@@ -65,7 +65,7 @@ class Port:
     def post(self) -> None:
         try:
             answer = self._answer()
-        except http.client.RemoteDisconnected:
+        except ConnectionError:
             # Node ends one that was idle for five seconds.
             self._connection.close()
             answer = self._answer()
