@@ -72,12 +72,12 @@ def _step(peer: Peer, those: Crowd, clients: int, seconds: float) -> Step:
     return Step(clients, len(lasts) * clients / took, share, resident(peer.pids), lasts)
 
 
-def knee(steps: list[Step]) -> int:
-    """The clients at which events a second stop growing with them."""
+def knee(steps: list[Step]) -> int | None:
+    """The clients at which events a second stop growing with them, if they do."""
     for one, other in itertools.pairwise(steps):
         if other.rate < KNEE * one.rate:
             return one.clients
-    return steps[-1].clients
+    return None
 
 
 def draw(steps: list[Step]) -> None:
@@ -140,7 +140,9 @@ def measure() -> list[tuple[str, str]]:
         )
         for each in steps
     ]
-    return [*rows, ("the knee: from here on one core is busy", f"{knee(steps):,} clients")]
+    found = knee(steps)
+    told = f"{found:,} clients" if found else f"not reached by {steps[-1].clients:,} clients"
+    return [*rows, ("the knee, from which on more clients get no more events a second", told)]
 
 
 if __name__ == "__main__":
