@@ -152,7 +152,7 @@ class Client:
         if self._ready.is_set() and self._socketio is not None:
             # Of a connection that is lost nothing has to be ended.
             with suppress(socketio.exceptions.SocketIOError):
-                self._socketio.emit("unsubscribe", {"channel": token})
+                self._socketio.call("unsubscribe", {"channel": token}, timeout=ANSWER_SECONDS)
 
     def close(self) -> None:
         """Disconnect, and end all iterations."""

@@ -21,7 +21,7 @@ def test_nothing_stays_of_clients_that_come_and_go(tmp_path, capsys):
         print(f"\nsoak: {plan.total:.0f} s: {outcome.figures()}")
     assert outcome.problems == []
     counted = outcome.counted
-    assert min(counted[name] for name in ("lives", "events", "saves", "refused", "messages")) > 10
+    assert min(counted[name] for name in ("lives", "events", "saves", "refused", "messages")) > 4
     assert max(each.push.files for each in outcome.samples) > outcome.before.push.files
     ElementTree.fromstring(chart(outcome.samples, "soak"))
 

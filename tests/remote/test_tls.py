@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -74,7 +74,13 @@ def test_no_two_threads_are_within_openssl_at_a_time(connected, monkeypatch):
     for name in ("recv", "send"):
         monkeypatch.setattr(ssl.SSLSocket, name, calls.count(getattr(ssl.SSLSocket, name)))
     received = []
-    reading = threading.Thread(target=lambda: received.append(client.recv(100)))
+
+    def read():
+        # Where two are within at a time it may never come: that is what is told below.
+        with suppress(OSError):
+            received.append(client.recv(100))
+
+    reading = threading.Thread(target=read)
     reading.start()
     assert calls.begun.wait(10)
     assert client.send(b"asked") == 5
