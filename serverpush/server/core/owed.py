@@ -74,17 +74,7 @@ class Owed:
         """What a cohort is owed, but for those in ``out``: none of the others is in doubt."""
         to = Audience(cohort, out)
         first = next(iter(to))
-        return cls(
-            to=to,
-            mark=cohort.marks[place],
-            dependency=first.page.dependencies[place],
-            watched=cohort.watched[place],
-            pk=pk,
-            step=step,
-            before=before,
-            after=after,
-            doubt=False,
-        )
+        return replace(cls.at(first, place, pk, step, before, after), to=to, doubt=False)
 
     @property
     def slot(self) -> Slot:
