@@ -144,7 +144,8 @@ def disconnect(*users: Any, using: str = DEFAULT_DB_ALIAS) -> None:
         users: instances of the user model, or their primary keys.
         using: the database whose running transaction has to commit first.
 
-    Raises ``InvalidMessage`` for a user who is not saved.
+    A key that no user has is no error: who was just deleted may still be connected. Raises
+    ``InvalidMessage`` for a user who is not saved.
     """
     keys = tuple(dict.fromkeys(_key(user) for user in users))
     if keys and not is_suppressed():

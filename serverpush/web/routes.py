@@ -26,6 +26,9 @@ logger = logging.getLogger("serverpush")
 # Models whose route could not be had: each is logged once.
 _logged: set[Model] = set()
 
+# Left on what a deletion began with: the routes that a child has told of for its parents.
+_TOLD = "_serverpush_told"
+
 
 def connect() -> None:
     """Listen to the models that have ``get_api_url``; calling it again changes nothing."""
@@ -41,25 +44,42 @@ def _saved(sender: Model, instance: models.Model, created: bool, using: str, **k
     name = "get_api_url"
     if created and hasattr(sender, "get_api_list_url"):
         name = "get_api_list_url"
-    _push(sender, instance, name, "create" if created else "update", using)
+    if (route := _route(sender, instance, name)) is not None:
+        _push(route, "create" if created else "update", using)
 
 
-def _deleted(sender: Model, instance: models.Model, using: str, **kwargs: Any) -> None:
-    _push(sender, instance, "get_api_url", "delete", using)
-
-
-def _push(sender: Model, instance: models.Model, name: str, type: str, using: str) -> None:
-    if is_suppressed() or reported_label(sender) is None:
+def _deleted(
+    sender: Model, instance: models.Model, using: str, origin: Any = None, **kwargs: Any
+) -> None:
+    # Now, for Django sets the key to None next.
+    if (route := _route(sender, instance, "get_api_url")) is None:
         return
+    if origin is not None:
+        # With a child its parents' rows go, and Django tells of each of them.
+        told: set[tuple[Model, str]] = origin.__dict__.setdefault(_TOLD, set())
+        if (sender, route) in told:
+            told.discard((sender, route))
+            return
+        told.update((parent, route) for parent in sender._meta.get_parent_list())
+    _push(route, "delete", using)
+
+
+def _route(sender: Model, instance: models.Model, name: str) -> str | None:
+    if is_suppressed() or reported_label(sender) is None:
+        return None
     try:
-        # Now: of what is deleted, Django sets the key to None next.
         route = getattr(instance, name)()
         if isinstance(route, Promise):
             route = str(route)
-        topic = route_topic(route)
+        route_topic(route)
     except Exception as error:  # noqa: BLE001 - it is saved, and that must not fail here
         _log_once(sender, name, error)
-        return
+        return None
+    return route
+
+
+def _push(route: str, type: str, using: str) -> None:
+    topic = route_topic(route)
     data = dump({"route": route, "type": type})
     # Timed after the commit, as changes are.
     after_commit(lambda: outbox.put(Message((topic,), event_of(topic), data, time.time())), using)

@@ -111,6 +111,10 @@ class Article(models.Model):
         return "/api/articles/"
 
 
+class Report(Article):
+    """Its child by multi-table inheritance."""
+
+
 class Comment(models.Model):
     """One that has no list."""
 

@@ -13,7 +13,7 @@ from serverpush.messages import Message
 from serverpush.protocol import Change
 from serverpush.web import routes
 from serverpush.web.outbox import outbox
-from tests.project.models import Article, Book, Comment
+from tests.project.models import Article, Book, Comment, Report
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,6 +47,30 @@ def test_a_creation_goes_to_the_list_the_rest_to_its_own(sent):
 def test_where_there_is_no_list_a_creation_goes_to_its_own(sent):
     comment = Comment.objects.create(text="hi")
     assert told(sent) == [("create", f"/api/comments/{comment.pk}/", {})]
+
+
+def test_of_a_child_and_its_parents_once(sent):
+    for delete in (
+        lambda report: report.delete(),
+        lambda report: Report.objects.filter(pk=report.pk).delete(),
+        lambda report: Article.objects.get(pk=report.pk).delete(),
+        lambda report: Article.objects.filter(pk=report.pk).delete(),
+    ):
+        for report in (Report.objects.create(title="one"), Report(pk=9, title="again")):
+            report.save()
+            sent.clear()
+            pk = report.pk
+            delete(report)
+            assert told(sent) == [("delete", f"/api/articles/{pk}/", {})]
+
+
+def test_a_parent_that_stays_is_told_of_when_it_goes(sent):
+    report = Report.objects.create(title="one")
+    pk = report.pk
+    sent.clear()
+    report.delete(keep_parents=True)
+    Article.objects.get(pk=pk).delete()
+    assert told(sent) == [("delete", f"/api/articles/{pk}/", {})] * 2
 
 
 def test_beside_its_change(sent):
