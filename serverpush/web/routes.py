@@ -68,7 +68,7 @@ def _route(sender: Model, instance: models.Model, name: str) -> str | None:
     if is_suppressed() or reported_label(sender) is None:
         return None
     try:
-        route = getattr(instance, name)()
+        route: str = getattr(instance, name)()
         if isinstance(route, Promise):
             route = str(route)
         route_topic(route)
