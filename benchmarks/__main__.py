@@ -5,16 +5,37 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmarks import fairness, fanout, growth, latency, renders, selectivity, site_costs
+from benchmarks import (
+    fairness,
+    fanout,
+    followers,
+    growth,
+    latency,
+    renders,
+    returning,
+    selectivity,
+    site_costs,
+)
 from benchmarks.watching import machine
 
 PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "measurements.md"
+MODULES = (
+    latency,
+    fanout,
+    followers,
+    returning,
+    growth,
+    renders,
+    selectivity,
+    site_costs,
+    fairness,
+)
 PLACE = re.compile(r"(<!-- figures:begin -->\n).*?(<!-- figures:end -->)", re.DOTALL)
 
 
 def main() -> None:
     rows = []
-    for module in (latency, fanout, growth, renders, selectivity, site_costs, fairness):
+    for module in MODULES:
         print(f"{module.__name__}: {(module.__doc__ or '').splitlines()[0]}", flush=True)
         for what, figure in module.measure():
             print(f"  {what}: {figure}", flush=True)

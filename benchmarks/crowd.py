@@ -29,7 +29,8 @@ class Crowd:
             url=peer.url,
             auth=peer.auth,
             mark=peer.mark,
-            own=peer.is_own,
+            ready=peer.ready,
+            hello=peer.hello,
             at_once=at_once,
         )
 

@@ -3,10 +3,11 @@
 Run by the benchmarks in a virtual environment that has picows, a compiled WebSocket client.
 It reads commands as lines of JSON and answers each with one:
 
-``{"connect": 1000, "url": "ws://…", "auth": {…}, "mark": "42[\\"bench\\""}``
+``{"connect": 1000, "url": "ws://…", "auth": {…}, "mark": "42[\\"bench\\"", "ready": "40"}``
     opens connections, one after another, and waits until all are ready: as a client of
-    Socket.IO with ``auth``, or of bare WebSockets without it. ``mark`` is how events begin.
-    ``"at_once"`` is how many may be on their way, 1 by default.
+    Socket.IO with ``auth``, or of bare WebSockets without it, where ``"hello"`` is sent
+    first. ``ready`` is how the packet begins by which one is, empty where it is at once;
+    ``mark`` is how events begin. ``"at_once"`` is how many may be on their way, 1 by default.
 ``{"wait": 1000}``
     waits until so many more events have come; answers when the last came, in seconds
     since the epoch. Those that have not within five seconds are ``missing``.
@@ -25,7 +26,6 @@ from typing import Any
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 PATIENCE = 5
-READY = b'42["serverpush:ready"'
 
 
 class Counter:
@@ -46,12 +46,17 @@ class Counter:
 class Connection(WSListener):  # type: ignore[misc]
     """One client."""
 
-    def __init__(self, counter: Counter, mark: bytes, join: bytes | None, own: bool) -> None:
-        self.counter, self.mark, self.join, self.own = counter, mark, join, own
+    def __init__(self, counter: Counter, told: dict[str, Any]) -> None:
+        auth = told.get("auth")
+        self.counter, self.mark = counter, told["mark"].encode()
+        self.join = None if auth is None else b"40" + json.dumps(auth).encode()
+        self.hello, self.ready_mark = told["hello"].encode(), told["ready"].encode()
         self.ready = asyncio.Event()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        if self.join is None:
+        if self.hello:
+            transport.send(WSMsgType.TEXT, self.hello)
+        if not self.ready_mark:
             self.is_ready()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -64,7 +69,7 @@ class Connection(WSListener):  # type: ignore[misc]
             transport.send(WSMsgType.TEXT, b"3")
         elif self.join is not None and data.startswith(b"0"):
             transport.send(WSMsgType.TEXT, self.join)
-        elif data.startswith(READY if self.own else b"40"):
+        elif self.ready_mark and data.startswith(self.ready_mark):
             self.is_ready()
         elif data.startswith(b"44"):
             raise SystemExit(f"refused: {data!r}")
@@ -80,13 +85,11 @@ class Connection(WSListener):  # type: ignore[misc]
 
 async def connect(counter: Counter, kept: list[Any], told: dict[str, Any]) -> None:
     """Open the connections that a command asks for."""
-    auth = told.get("auth")
-    join = None if auth is None else b"40" + json.dumps(auth).encode()
     turns = asyncio.Semaphore(told.get("at_once", 1))
 
     async def one() -> None:
         async with turns:
-            made = Connection(counter, told["mark"].encode(), join, told.get("own", False))
+            made = Connection(counter, told)
             kept.append(await ws_connect(lambda: made, told["url"], enable_auto_pong=True))
             await made.ready.wait()
 

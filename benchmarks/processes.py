@@ -14,6 +14,7 @@ class Told:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
+        self.pid = process.pid
 
     def ask(self, line: str) -> str:
         """Raises ``RuntimeError`` where the process has ended."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.crowd import crowd
-from benchmarks.peers import Peer
+from benchmarks.peers.ours import watching
 from benchmarks.site import counted, running, saver
-from tests.live.clients import browse
 
 CLIENTS = (1, 10_000)
 SAVES = 5
@@ -29,10 +28,7 @@ def run(clients: int, saves: int = SAVES) -> float:
     """How many renderings a save causes."""
     with running(LIVE_URLS="benchmarks.views_renders") as live, saver(live) as site:
         assert live.push is not None
-        _, record = browse(f"{live.url}/page/1/")
-        url = f"ws://127.0.0.1:{live.port}/socket.io/?EIO=4&transport=websocket"
-        peer = Peer("", [live.push.pid], url, {"page": record["page"]}, site.save, is_own=True)
-        with crowd(peer) as those:
+        with crowd(watching(live, "/page/1/", [live.push.pid], site)) as those:
             those.connect(clients, at_once=50)
             before = counted(live, "serverpush_job_seconds_count", job="render")
             for _ in range(saves):

@@ -45,6 +45,7 @@ def counted(live: Live, name: str, **labels: str) -> float:
 class Saver:
     def __init__(self, process: Told) -> None:
         self._process = process
+        self.pid = process.pid
 
     def save(self) -> float:
         """Save the author; returns when, in seconds since the epoch, just before the commit."""

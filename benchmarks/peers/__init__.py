@@ -22,8 +22,9 @@ class Peer:
     """A running server.
 
     ``pids`` are the processes whose CPU counts. ``url`` is for clients, which speak
-    Socket.IO with ``auth``, or bare WebSockets where it is None. ``publish`` sends one event
-    to all of them.
+    Socket.IO with ``auth``, or bare WebSockets where it is None; there ``hello`` is what they
+    send first. ``ready`` is how the packet begins by which one knows that it is connected, and
+    ``mark`` how events do. ``publish`` sends one event to all of them.
     """
 
     name: str
@@ -32,7 +33,8 @@ class Peer:
     auth: dict[str, Any] | None
     publish: Callable[[], object]
     mark: str = MARK
-    is_own: bool = False
+    ready: str = "40"
+    hello: str = ""
 
 
 @contextmanager

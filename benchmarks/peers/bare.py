@@ -34,5 +34,5 @@ def running() -> Iterator[Floor]:
                 raise RuntimeError("a socket of the bare loop did not take an event")
             floor.seconds += took
 
-        floor.publish, floor.mark = publish, "{"
+        floor.publish, floor.mark, floor.ready = publish, "{", ""
         yield floor

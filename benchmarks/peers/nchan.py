@@ -62,7 +62,7 @@ def running() -> Iterator[Peer]:
             pids = [process.pid, *children(process.pid)]
             url = f"ws://127.0.0.1:{port}/follow"
             post = Port(port, "/publish", body).post
-            yield Peer("nginx with Nchan", pids, url, None, post, mark="{")
+            yield Peer("nginx with Nchan", pids, url, None, post, mark="{", ready="")
         finally:
             process.terminate()
             process.wait(20)

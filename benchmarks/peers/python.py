@@ -30,18 +30,45 @@ def uvicorn() -> Iterator[Peer]:
 
 @contextmanager
 def channels() -> Iterator[Peer]:
-    with redis() as port:
+    with redis() as (port, _):
         environ = {**_environ(), "REDIS": f"redis://127.0.0.1:{port}"}
         command = [installing.python(), HERE / "channels_site.py"]
         with process(command, "ready ", **environ) as (pid, own):
             post = Port(int(own), "/publish").post
             url = f"ws://127.0.0.1:{own}/"
-            yield Peer("Channels on uvicorn, Redis layer", [pid], url, None, post, mark="{")
+            yield Peer(
+                "Channels on uvicorn, Redis layer", [pid], url, None, post, mark="{", ready=""
+            )
 
 
 @contextmanager
-def redis() -> Iterator[int]:
-    """A Redis server; its port."""
+def turbo(source: str) -> Iterator[Peer]:
+    """turbo-django, whose pages follow an author by a template's source."""
+    with redis() as (port, broker), tempfile.TemporaryDirectory() as folder:
+        environ = {
+            **os.environ,
+            "REDIS": f"redis://127.0.0.1:{port}",
+            "DATABASE": f"{folder}/db.sqlite3",
+            "SOURCE": json.dumps(source),
+        }
+        command = [installing.python(), HERE / "turbo_site.py"]
+        with process(command, "ready ", **environ) as (pid, told):
+            own, signed = told.split()
+            yield Peer(
+                "turbo-django on uvicorn, Redis layer",
+                [pid, broker],
+                f"ws://127.0.0.1:{own}/",
+                None,
+                Port(int(own), "/save").post,
+                mark='{"signed',
+                ready='{"ready',
+                hello=json.dumps({"type": "subscribe", "signed_channel_name": signed}),
+            )
+
+
+@contextmanager
+def redis() -> Iterator[tuple[int, int]]:
+    """A Redis server; its port and its pid."""
     root = installing.debian()
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +81,7 @@ def redis() -> Iterator[int]:
         )
         try:
             wait_until(lambda: _answers(port), "Redis answers", 20)
-            yield port
+            yield port, running.pid
         finally:
             running.terminate()
             running.wait(20)

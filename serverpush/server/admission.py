@@ -22,7 +22,7 @@ from serverpush.jobs import ResolveJob
 from serverpush.protocol import Page, Position, Visitor
 from serverpush.results import ResolveResult
 from serverpush.server import origins
-from serverpush.server.core.access import Visit
+from serverpush.server.core.visits import Visit
 from serverpush.server.transport import Client, Handshake, Refused
 
 logger = logging.getLogger("serverpush.server")

@@ -15,11 +15,12 @@ from serverpush.messages import Topic, channel_topic, place_of
 from serverpush.protocol import Page, Position
 from serverpush.results import SubscribeResult
 from serverpush.server.admission import since_of
-from serverpush.server.core.access import Access, Visit
+from serverpush.server.core.access import Access
 from serverpush.server.core.actions import Action, Report
 from serverpush.server.core.messaging import Messaging
 from serverpush.server.core.presence import Farewell, Key, Member, Presence, channel_of
 from serverpush.server.core.registry import Registry
+from serverpush.server.core.visits import Visit
 from serverpush.server.transport import Answer, Client, Refused, loop
 
 MAX_NAME = 64

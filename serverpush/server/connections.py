@@ -10,11 +10,12 @@ from serverpush.server import origins
 from serverpush.server.admission import Admission, Admissions, peer
 from serverpush.server.channels import Channels
 from serverpush.server.clock import Clock
-from serverpush.server.core.access import Access, Visit
+from serverpush.server.core.access import Access
 from serverpush.server.core.actions import Refresh
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.messaging import Messaging
 from serverpush.server.core.strangers import Whose
+from serverpush.server.core.visits import Visit
 from serverpush.server.emitter import Emitter
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import Client, Handshake, Refused, loop

@@ -18,12 +18,13 @@ from serverpush.results import (
 from serverpush.server.channels import Channels
 from serverpush.server.clock import Clock
 from serverpush.server.connections import Connections
-from serverpush.server.core.access import Access, Look
+from serverpush.server.core.access import Access
 from serverpush.server.core.bearers import Sought
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.messaging import Messaging
 from serverpush.server.core.people import Asked
 from serverpush.server.core.presence import Farewell
+from serverpush.server.core.visits import Look
 from serverpush.server.emitter import Emitter
 from serverpush.server.transport import loop
 

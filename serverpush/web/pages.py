@@ -33,6 +33,7 @@ except ImportError:  # Django 5.2
 logger = logging.getLogger("serverpush")
 
 PLACEHOLDER = "<!--serverpush-scripts-->"
+_PLACEHOLDER = PLACEHOLDER.encode()
 RECORD_ID = "serverpush-page"
 SCRIPT = "serverpush/serverpush.js"
 DEFAULT_PORT = 8013
@@ -59,17 +60,8 @@ def want_scripts(request: HttpRequest) -> None:
 
 def concerns(request: HttpRequest, response: HttpResponseBase) -> bool:
     """Is there anything to do for this response?"""
-    if not _is_page(response):
-        return False
-    return (
-        _is_live(request, response)
-        or _is_wanted(request)
-        or (
-            # An unrendered template response is looked at when it is rendered.
-            not getattr(response, "is_rendered", True)
-            or PLACEHOLDER.encode() in getattr(response, "content", b"")
-        )
-    )
+    # Every response of the site is asked: what most of them end with comes first.
+    return _is_html(response) and _has_part(request, response) and _is_whole(response)
 
 
 def finish(request: HttpRequest, response: Any) -> Any:
@@ -93,12 +85,26 @@ def finish(request: HttpRequest, response: Any) -> Any:
     return response
 
 
-def _is_page(response: HttpResponseBase) -> bool:
+def _is_html(response: HttpResponseBase) -> bool:
+    return response.headers.get("Content-Type", "").lower().startswith("text/html")
+
+
+def _has_part(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Is its page live, or does it ask for record and script?"""
+    return (
+        _is_live(request, response)
+        or _is_wanted(request)
+        # An unrendered template response is looked at when it is rendered.
+        or not getattr(response, "is_rendered", True)
+        or _PLACEHOLDER in getattr(response, "content", b"")
+    )
+
+
+def _is_whole(response: HttpResponseBase) -> bool:
     headers = response.headers
     return (
         200 <= response.status_code < 600
         and not response.streaming
-        and headers.get("Content-Type", "").lower().startswith("text/html")
         and "Content-Encoding" not in headers
         and "Content-Range" not in headers
         and not headers.get("Content-Disposition", "").lower().startswith("attachment")

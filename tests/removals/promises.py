@@ -18,11 +18,11 @@ from serverpush.server.core import (
     connection,
     dispatch,
     fair,
-    index,
     log,
     registry,
     renderings,
     sends,
+    watched,
 )
 
 from .connections import nothing
@@ -137,7 +137,7 @@ def have_no_doubt():
 
 
 def take_lists_for_true():
-    index.Watched.was_ahead = lambda self, at: False
+    watched.Watched.was_ahead = lambda self, at: False
 
 
 # Nothing uncommitted, and nothing twice

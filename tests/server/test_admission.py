@@ -12,7 +12,8 @@ import pytest
 from serverpush.protocol import Ending, Page, Position
 from serverpush.results import AccessResult, ResolveResult
 from serverpush.server.admission import URL_BURST, Admissions
-from serverpush.server.core.access import Access, Visit
+from serverpush.server.core.access import Access
+from serverpush.server.core.visits import Visit
 from serverpush.server.transport import Handshake, Refused
 from serverpush.tokens import session_hash, sign_page, token_hash, tokenize
 from tests.users import saved

@@ -12,9 +12,10 @@ import pytest
 from serverpush.protocol import Change, Ending, Gap, Page, Visitor
 from serverpush.results import AccessResult
 from serverpush.server import state
-from serverpush.server.core.access import Access, Visit
+from serverpush.server.core.access import Access
 from serverpush.server.core.log import Log
 from serverpush.server.core.presence import Member, Presence
+from serverpush.server.core.visits import Visit
 from tests.server.test_notifier import Port
 
 NOW = 2000.0

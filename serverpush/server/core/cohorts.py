@@ -17,7 +17,7 @@ from serverpush.server.core.told import MAX_TOGETHER, Told
 
 if TYPE_CHECKING:
     from serverpush.server.core.connection import Connection, Values
-    from serverpush.server.core.index import Watched
+    from serverpush.server.core.watched import Watched
 
 # Sets of sources by which a cohort knows how alike its members are.
 MAX_COUNTED = 16

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from serverpush.protocol import Dependency, Page, Position, Visitor
 from serverpush.server.core.cohorts import Audience, Cohort
 from serverpush.server.core.floors import Floors
-from serverpush.server.core.index import Watched
 from serverpush.server.core.profiles import Sources
 from serverpush.server.core.told import Told
+from serverpush.server.core.watched import Watched
 
 # Sets of sources for which it is kept what a connection's request has there.
 MAX_KNOWN = 16

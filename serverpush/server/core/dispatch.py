@@ -17,7 +17,7 @@ from serverpush.server.core.cohorts import Cohort
 from serverpush.server.core.connection import Connection
 from serverpush.server.core.floors import Floors
 from serverpush.server.core.following import Following
-from serverpush.server.core.index import Index, Watched
+from serverpush.server.core.index import Index
 from serverpush.server.core.log import Log
 from serverpush.server.core.matchings import Asked, Live, Matchings
 from serverpush.server.core.memberships import Memberships
@@ -27,6 +27,7 @@ from serverpush.server.core.renderings import Renderings, Run
 from serverpush.server.core.sends import sends
 from serverpush.server.core.steps import Step
 from serverpush.server.core.turns import Turns
+from serverpush.server.core.watched import Watched
 
 Ticket = Asked | Run
 

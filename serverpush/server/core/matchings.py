@@ -10,8 +10,9 @@ from serverpush.protocol import Key
 from serverpush.results import MatchResult
 from serverpush.server.core.connection import Connection
 from serverpush.server.core.fair import FairQueue
-from serverpush.server.core.index import Index, Watched
+from serverpush.server.core.index import Index
 from serverpush.server.core.steps import Step
+from serverpush.server.core.watched import Watched
 
 
 @dataclass(slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 
 from serverpush.protocol import Key
-from serverpush.server.core.index import Index, Watched
+from serverpush.server.core.index import Index
 from serverpush.server.core.log import Log
 from serverpush.server.core.matchings import Asked, Missed
 from serverpush.server.core.owed import Owed
 from serverpush.server.core.registry import Registry
 from serverpush.server.core.renderings import Renderings
 from serverpush.server.core.steps import Step
+from serverpush.server.core.watched import Watched
 
 
 class Memberships:

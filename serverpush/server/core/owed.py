@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from serverpush.protocol import Dependency, Key, PageAction
 from serverpush.server.core.cohorts import Audience, Cohort, One
 from serverpush.server.core.connection import Connection
-from serverpush.server.core.index import Watched
 from serverpush.server.core.steps import Step
+from serverpush.server.core.watched import Watched
 
 Slot = tuple[Connection | Cohort, str]
 

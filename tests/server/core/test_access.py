@@ -11,8 +11,9 @@ from serverpush.jobs import AccessJob
 from serverpush.protocol import Ending
 from serverpush.results import AccessResult
 from serverpush.server.core import ended
-from serverpush.server.core.access import MAX_VISITS, SWEEP_SECONDS, Access, Visit
+from serverpush.server.core.access import MAX_VISITS, SWEEP_SECONDS, Access
 from serverpush.server.core.actions import End, Report
+from serverpush.server.core.visits import Visit
 
 ADA = Visit("ada's key", "ada's hash", "1")
 ADA_ELSEWHERE = Visit("another key", "another hash", "1")

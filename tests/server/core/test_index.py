@@ -7,7 +7,8 @@ import pytest
 from serverpush.protocol import Change, Condition, ModelInfo, Position
 from serverpush.results import MatchResult
 from serverpush.server.core.cohorts import Cohort
-from serverpush.server.core.index import MAX_MOVES, Index
+from serverpush.server.core.index import Index
+from serverpush.server.core.watched import MAX_MOVES
 
 from .world import MODELS, asking, where
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from serverpush.jobs import AccessJob
 from serverpush.protocol import Ending
 from serverpush.results import AccessResult
-from serverpush.server.core.access import Access, Visit
+from serverpush.server.core.access import Access
 from serverpush.server.core.turns import Turns
+from serverpush.server.core.visits import Visit
 
 from .world import World, where
 
