@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from benchmarks.fanout import Measured, Server, run
 from benchmarks.peers import Peer, ours, python
-from benchmarks.views_renders import SOURCE
 
 CLIENTS = 1000
 
@@ -18,13 +17,7 @@ def own() -> Iterator[Peer]:
         yield peer
 
 
-@contextmanager
-def turbo() -> Iterator[Peer]:
-    with python.turbo(SOURCE) as peer:
-        yield peer
-
-
-PEERS: list[Server] = [own, turbo]
+PEERS: list[Server] = [own, python.turbo]
 
 
 def measure() -> list[tuple[str, str]]:

@@ -17,8 +17,6 @@ from tests.live.processes import Live
 CLIENTS = 5000
 ROUNDS = 3
 AT_ONCE = 50
-SAVES = 3
-"""Events before the restart, so that there is something that they have had."""
 
 
 def measure(clients: int = CLIENTS, rounds: int = ROUNDS) -> list[tuple[str, str]]:
@@ -36,36 +34,41 @@ def measure(clients: int = CLIENTS, rounds: int = ROUNDS) -> list[tuple[str, str
 
 def run(clients: int) -> tuple[float, float, float]:
     """µs of CPU of a first connection and of one that comes back, and jobs after the restart."""
-    with running() as live, saver(live) as site, crowd(peer := _peer(live, site)) as those:
-        first = _connect(live, those, clients)
-        for _ in range(SAVES):
-            site.save()
+    with running() as live, saver(live) as site:
+        assert live.push is not None
+        peer = watching(live, "/bench/1/", [live.push.pid], site)
+        with crowd(peer) as those:
+            first = _connect(live, those, clients)
+            # So that there is something that they have had.
+            peer.publish()
             those.wait(clients)
-        health = requests.get(f"{live.notifier_url}/health", timeout=60).json()
-        live.push.stop()
+            position = requests.get(f"{live.notifier_url}/health", timeout=60).json()["position"]
+            live.push.stop()
         live.start_push()
-        auth = {**(peer.auth or {}), "since": health["position"]}
-        with crowd(replace(peer, auth=auth)) as again:
+        back = replace(peer, auth={**(peer.auth or {}), "since": position})
+        with crowd(back) as those:
             jobs = counted(live, "serverpush_job_seconds_count")
-            back = _connect(live, again, clients)
+            again = _connect(live, those, clients)
             jobs = counted(live, "serverpush_job_seconds_count") - jobs
-            # They are there: what is saved reaches all of them, and nothing else did.
-            site.save()
-            again.wait(clients)
-            if again.lost:
-                raise RuntimeError(f"{again.lost} clients that came back got no event")
-        return first, back, jobs
-
-
-def _peer(live: Live, site) -> Peer:
-    return watching(live, "/bench/1/", [live.push.pid], site)
+            _reach(peer, those, clients)
+        return first, again, jobs
 
 
 def _connect(live: Live, those: Crowd, clients: int) -> float:
+    assert live.push is not None
+    # The first ones pay for what is made once.
     those.connect(50, at_once=AT_ONCE)
     before = cpu_seconds([live.push.pid])
     those.connect(clients - 50, at_once=AT_ONCE)
     return (cpu_seconds([live.push.pid]) - before) / (clients - 50) * 1e6
+
+
+def _reach(peer: Peer, those: Crowd, clients: int) -> None:
+    """What is saved now reaches all of them; raises where it does not."""
+    peer.publish()
+    those.wait(clients)
+    if those.lost:
+        raise RuntimeError(f"{those.lost} of {clients} clients that came back got no event")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,8 @@ from django.http import HttpResponse
 from django.template import engines
 from django.urls import path
 
+from benchmarks.peers import TEMPLATE
 from tests.project.models import Author
-
-SOURCE = "<h2>{{ author.name }}</h2>{% for number in numbers %}<p>{{ number }}</p>{% endfor %}"
 
 
 def page(request, pk):
@@ -19,7 +18,7 @@ def page_update(request, pk):
 
 def rendered(request, author, data):
     context = {"author": author, "numbers": range(5)}
-    return engines["django"].from_string(SOURCE).render(context, request)
+    return engines["django"].from_string(TEMPLATE).render(context, request)
 
 
 urlpatterns = [path("page/<int:pk>/", page)]

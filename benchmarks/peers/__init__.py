@@ -14,6 +14,7 @@ from typing import Any
 HERE = Path(__file__).parent
 # So that the packet has as many bytes as one of ours, which has 100 of data and its meta.
 EVENT = {"name": "x" * 257}
+TEMPLATE = "<h2>{{ author.name }}</h2>{% for number in numbers %}<p>{{ number }}</p>{% endfor %}"
 MARK = '42["bench"'
 
 

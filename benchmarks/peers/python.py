@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks import installing
-from benchmarks.peers import EVENT, HERE, Peer, Port, process
+from benchmarks.peers import EVENT, HERE, TEMPLATE, Peer, Port, process
 from benchmarks.processes import free_port
 from tests.live.processes import wait_until
 
@@ -42,14 +42,14 @@ def channels() -> Iterator[Peer]:
 
 
 @contextmanager
-def turbo(source: str) -> Iterator[Peer]:
-    """turbo-django, whose pages follow an author by a template's source."""
+def turbo() -> Iterator[Peer]:
+    """turbo-django, whose pages follow an author."""
     with redis() as (port, broker), tempfile.TemporaryDirectory() as folder:
         environ = {
             **os.environ,
             "REDIS": f"redis://127.0.0.1:{port}",
             "DATABASE": f"{folder}/db.sqlite3",
-            "SOURCE": json.dumps(source),
+            "TEMPLATE": TEMPLATE,
         }
         command = [installing.python(), HERE / "turbo_site.py"]
         with process(command, "ready ", **environ) as (pid, told):

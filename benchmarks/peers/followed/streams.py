@@ -1,14 +1,14 @@
-import json
 import os
 
+import turbo
 from django.template import engines
 from followed.models import Author
-from turbo import ModelStream
 
-TEMPLATE = engines["django"].from_string(json.loads(os.environ["SOURCE"]))
+TEMPLATE = engines["django"].from_string(os.environ["TEMPLATE"])
 
 
-class AuthorStream(ModelStream):  # type: ignore[misc]
+# Not by its bare name: whatever stream a module has under one is taken for the project's.
+class AuthorStream(turbo.ModelStream):  # type: ignore[misc]
     class Meta:
         model = Author
 

@@ -221,6 +221,19 @@ class Transport:
             return
         if socket.closing:
             return
+        channel = socket.channel
+        if channel is None:
+            self._joined(socket)
+            return
+        # Its acknowledgement and what it is told first are one packet.
+        channel.hold()
+        try:
+            self._joined(socket)
+        finally:
+            channel.release()
+
+    def _joined(self, socket: Connection) -> None:
+        client = socket.client
         socket.write(frames.connected(client.id))
         if socket.closing:
             return

@@ -115,6 +115,7 @@ class Channel:
     __slots__ = (
         "_delivering",
         "_inbound",
+        "_is_held",
         "_limit",
         "_owner",
         "_queue",
@@ -140,7 +141,7 @@ class Channel:
         self._inbound = Inbound(max_message, deflates=deflates)
         self.deflates = deflates
         """Whether the other end takes compressed messages."""
-        self._delivering = False
+        self._delivering = self._is_held = False
         self._limit = send_buffer
         self._queue: deque[bytes | memoryview] | None = None
         self._writer: Any = None
@@ -191,8 +192,27 @@ class Channel:
         self.send = None
         if self.waiting > self._limit:
             self._owner.channel_full(self)
-        elif self._writer is None and self._sock is not None:
+        elif self._writer is None and self._sock is not None and not self._is_held:
             self._writer = self._listen(hubs.hub.WRITE, self._writable)
+
+    def hold(self) -> None:
+        """Let what is written wait until ``release``, which sends all of it at once.
+
+        To send costs more than to write: each time the other end is woken.
+        """
+        self._is_held, self.send = True, None
+
+    def release(self) -> None:
+        """Send what has been held."""
+        self._is_held = False
+        if self._sock is None or self._writer is not None:
+            return
+        held, self._queue, self.waiting = self._queue, None, 0
+        self.send = self._sock.send
+        if held:
+            self.write(b"".join(held))
+        if self.send is not None:
+            self._owner.channel_drained(self)
 
     def finish(self) -> None:
         """Say goodbye: a close frame and the end of our side; the other end closes next."""

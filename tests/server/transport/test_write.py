@@ -41,6 +41,45 @@ def test_a_websocket_is_written_before_send_returns(server):
     assert server.call(send) == '42["news",1]'
 
 
+def test_what_a_client_is_told_first_goes_with_its_acknowledgement(server):
+    waiting = []
+
+    def joined(client):
+        server.transport.send([client], Frame.event("news", "1"))
+        waiting.append(client.waiting)
+
+    server.handlers.joined = joined
+    ws = server.websocket()
+    assert ws.packet() == '42["news",1]'
+    client = server.client()
+    assert waiting[0] > len(f'40{{"sid":"{client.id}"}}42["news",1]')
+    assert client.waiting == 0
+    server.send("2")
+    assert ws.packet() == '42["news",2]'
+
+
+def test_who_is_turned_out_at_once_hears_why(server):
+    def joined(client):
+        server.transport.close_after(client, Frame.event("news", "1"))
+
+    server.handlers.joined = joined
+    ws = server.websocket()
+    assert ws.packet() == '42["news",1]'
+    assert ws.closed()
+
+
+def test_who_joins_while_the_server_fails_is_acknowledged(server):
+    def joined(client):
+        raise LookupError("a mistake")
+
+    server.handlers.joined = joined
+    ws = server.websocket()
+    assert ws.sid
+    server.settle()
+    server.send("1")
+    assert ws.packet() == '42["news",1]'
+
+
 def test_nothing_is_written_past_a_queue(server):
     ws, client = pause(server)
     server.send(*map(str, range(50)))
