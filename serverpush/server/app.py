@@ -225,6 +225,7 @@ class PushServer:
             self._clock,
             send_buffer=config.send_buffer,
             forget=lambda id: self._connections.forget(id),
+            untell=self.dispatch.untell,
         )
         self._channels = Channels(
             self.messaging,

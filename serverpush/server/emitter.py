@@ -25,6 +25,7 @@ class Emitter:
         send_buffer: bytes that one event may have.
         forget: takes the id of a connection that is being closed, so that
             nothing is rendered for it any more.
+        untell: takes the ids of those who are told to refresh.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Emitter:
         *,
         send_buffer: int,
         forget: Callable[[str], None],
+        untell: Callable[[Iterable[str]], None],
     ) -> None:
         self._transport = transport
         self._telemetry = telemetry
@@ -42,6 +44,7 @@ class Emitter:
         self._pace = Pace()
         self._send_buffer = send_buffer
         self._forget = forget
+        self._untell = untell
 
     def do(self, actions: Iterable[Action]) -> None:
         """Carry out actions of the core, in their order."""
@@ -80,6 +83,7 @@ class Emitter:
         self, connections: tuple[str, ...], reason: str, place: Mapping[str, str] | None = None
     ) -> None:
         clients = self._clients(connections)
+        self._untell(connections)
         self._telemetry.refreshed(reason, len(clients))
         self._transport.send(clients, self._refresh_frame(reason, len(clients), place))
 

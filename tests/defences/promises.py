@@ -219,6 +219,26 @@ PROMISES = [
         "test_renderings.py::test_so_it_is_beside_another_page_with_the_same_update",
         "test_matchings.py::test_an_instance_is_next_beside_a_flood_of_another_model",
     ),
+    _core(
+        "a view that runs again reads an instance that is gone before anybody asks about it",
+        "where no answer tells of what was in between, it is made anew once more",
+        promises.overlook_what_was_gone_before_it_was_asked_about,
+        "test_glimpses.py::test_both_are_reported_after_the_view",
+        "test_glimpses.py::test_one_is_asked_about_before_the_other_is_reported",
+        "test_glimpses.py::test_both_are_asked_about_while_the_view_runs",
+    ),
+    _core(
+        "an event shows what another of its name, of another instance or update, had shown",
+        "only the last event of a name is not said again",
+        promises.take_events_of_one_name_for_independent,
+        "test_news.py::test_what_was_said_of_another_instance_since_may_have_taken_its_place",
+    ),
+    _core(
+        "who is told to refresh stays connected, and what it fetched is changed back",
+        "what was sent before a refresh is not taken for what is shown",
+        promises.remember_what_was_told_before_a_refresh,
+        "test_news.py::test_who_was_told_to_refresh_may_show_something_else_by_now",
+    ),
     # Who may see it
     _core(
         "two visitors have a page open that is for the session of each",

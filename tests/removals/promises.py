@@ -18,10 +18,13 @@ from serverpush.server.core import (
     connection,
     dispatch,
     fair,
+    glimpses,
     log,
+    owing,
     registry,
     renderings,
     sends,
+    told,
     watched,
 )
 
@@ -157,7 +160,7 @@ def report_what_renderings_write():
 
 
 def owe_without_bounds():
-    dispatch.Dispatch._most_owed = lambda self: 10**9
+    owing.Owing.most = property(lambda self: 10**9)
 
 
 def owe_to_who_comes_later():
@@ -209,17 +212,17 @@ def tell_of_two_events_at_once():
 
 def let_overdue_pages_pass():
     # Given back as soon as it is taken.
-    give_up = dispatch.Dispatch._give_up
+    give_up = owing.Owing.give_up
 
     def pass_on(self, connection):
         give_up(self, connection)
         connection.floors.release(self._unfollowed[connection.id][1])
 
-    dispatch.Dispatch._give_up = pass_on
+    owing.Owing.give_up = pass_on
 
 
 def follow_overdue_pages_no_more():
-    dispatch.Dispatch._follow_again = lambda self: []
+    owing.Owing._follow_again = lambda self: []
 
 
 def serve_in_order_of_arrival():
@@ -228,6 +231,25 @@ def serve_in_order_of_arrival():
 
 
 # Who may see it
+
+
+def overlook_what_was_gone_before_it_was_asked_about():
+    glimpses.Glimpses.answered = nothing
+
+
+def take_events_of_one_name_for_independent():
+    note = told.Told.note
+
+    def note_the_first(self, name, saying, upto=0):
+        word = self.get(name)
+        if word is None or word.saying[:2] == saying[:2]:
+            note(self, name, saying, upto)
+
+    told.Told.note = note_the_first
+
+
+def remember_what_was_told_before_a_refresh():
+    dispatch.Dispatch.untell = nothing
 
 
 def share_everything():

@@ -27,6 +27,7 @@ class Client:
 class Transport:
     clients: dict[str, Client]
     sent: list[tuple[str, str]] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
 
     def send(self, clients, frame):
         self.sent += [(each.id, frame.payload.decode()) for each in clients]
@@ -47,7 +48,14 @@ def telemetry():
 
 @pytest.fixture
 def emitter(transport, telemetry):
-    return Emitter(transport, telemetry, Clock(), send_buffer=100_000, forget=transport.clients.get)
+    return Emitter(
+        transport,
+        telemetry,
+        Clock(),
+        send_buffer=100_000,
+        forget=transport.clients.get,
+        untell=transport.untold.extend,
+    )
 
 
 def counted(telemetry, name):
@@ -77,6 +85,11 @@ def test_what_is_too_large_is_a_refresh_of_its_channel(emitter, transport):
     emitter.do([Send(("here",), "line", json.dumps("x" * 100_000), meta, None)])
     told = '42["serverpush:refresh",{"channel":"news","reason":"error"}]'
     assert transport.sent == [("here", told)]
+
+
+def test_who_is_told_to_refresh_shows_what_it_fetches(emitter, transport):
+    emitter.do([send("here"), Refresh(("here", "gone"), "gap")])
+    assert transport.untold == ["here", "gone"]
 
 
 def test_a_renewed_page_goes_with_the_event(emitter, transport, settings):

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from serverpush.protocol import Position
+from serverpush.protocol import Dependency, Position
 from serverpush.server.core.floors import Floors
 from serverpush.server.core.profiles import Sources
-from serverpush.server.core.told import MAX_TOGETHER, Told
+from serverpush.server.core.told import Told
 
 if TYPE_CHECKING:
     from serverpush.server.core.connection import Connection, Values
@@ -49,10 +49,15 @@ class Cohort:
         self.marks = marks
         self.members: dict[Connection, None] = {}
         self.audiences: dict[Audience, int] = {}
-        self.told = Told(MAX_TOGETHER)
+        self.told = Told()
         self._serial = 0
         self._floors = Floors()
         self._counts: dict[Sources, Counter[Values]] = {}
+
+    @property
+    def dependencies(self) -> tuple[Dependency, ...]:
+        """The updates of its members' pages, place by place."""
+        return next(iter(self.members)).page.dependencies
 
     @property
     def newest(self) -> int:

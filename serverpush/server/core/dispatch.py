@@ -13,33 +13,27 @@ from serverpush.jobs import MatchJob, RenderJob
 from serverpush.protocol import Change, Gap, Key, ModelInfo, Page, Position, Visitor
 from serverpush.results import EVERYTHING, MatchResult, RenderResult
 from serverpush.server.core.actions import Action, Ready, Refresh, Report
-from serverpush.server.core.cohorts import Cohort
 from serverpush.server.core.connection import Connection
 from serverpush.server.core.floors import Floors
 from serverpush.server.core.following import Following
+from serverpush.server.core.glimpses import Glimpses
 from serverpush.server.core.index import Index
 from serverpush.server.core.log import Log
 from serverpush.server.core.matchings import Asked, Live, Matchings
 from serverpush.server.core.memberships import Memberships
 from serverpush.server.core.owed import Owed
+from serverpush.server.core.owing import Owing
 from serverpush.server.core.registry import Registry
 from serverpush.server.core.renderings import Renderings, Run
 from serverpush.server.core.sends import sends
 from serverpush.server.core.steps import Step
 from serverpush.server.core.turns import Turns
-from serverpush.server.core.watched import Watched
 
 Ticket = Asked | Run
 
 # Clocks that follow a time server differ by less; so does a commit's time from
 # the moment that its rows were seen.
 CLOCK_MARGIN = 0.1
-# Updates that all connections together may have coming, and that each may in any
-# case: with more, loading its page again costs less.
-MAX_OWED = 200_000
-LEAST_OWED = 50
-# Connections of a cohort that are owed something together: it pays for as few as two.
-TOGETHER = 2
 # Quiet pages that are told where they stand in one tick.
 MAX_TOLD = 500
 
@@ -69,20 +63,18 @@ class Dispatch:
         self.registry = Registry()
         self._matchings = Matchings(self.index)
         self._renderings = Renderings()
-        self._memberships = Memberships(
-            log, self.index, self.registry, self._renderings, self._owe_all
-        )
         self._following = Following(log, self.index, self._matchings, self._renderings, self.at)
+        self._owing = Owing(log, self.registry, self._renderings, self._following, self.unsettled)
+        self._glimpses = Glimpses(self.index, self._renderings, self._owing, margin=margin)
+        self._memberships = Memberships(
+            log, self.index, self._glimpses, self.registry, self._renderings, self._owing
+        )
         # In turn, or a flood of changes to be matched would keep back all renderings.
         self._jobs: Turns[tuple[Ticket, MatchJob | RenderJob]] = Turns(
             self._matchings.next, lambda: self._renderings.next(self.log.head)
         )
         # The positions before changes of which nobody knows yet whom they affect.
         self._unsettled = Floors()
-        # Who has too much coming, and has yet to be told to refresh.
-        self._overdue: list[str] = []
-        # Who follows nothing until that is gone.
-        self._unfollowed: dict[str, tuple[Connection, int]] = {}
 
     @property
     def matchings(self) -> int:
@@ -122,8 +114,8 @@ class Dispatch:
         if changed is None:
             return False, [Refresh((id,), "history")]
         self._following.bring(connection, range(len(connection.watched)), changed, since, returns)
-        if connection.owed > self._most_owed():
-            self._give_up(connection)
+        if connection.owed > self._owing.most:
+            self._owing.give_up(connection)
             return False, [Refresh((id,), "history")]
         return not connection.owed, []
 
@@ -131,16 +123,14 @@ class Dispatch:
         """Forget a client; what is being rendered for it alone is dropped."""
         connection = self.registry.pop(id)
         if connection is not None:
-            self._unfollowed.pop(id, None)
+            self._owing.forget(id)
             self._following.unwatch(connection)
 
     def tick(self) -> list[Action]:
         """Tell who has to refresh; and quiet pages, before the log forgets it, where they stand."""
         actions: list[Action] = []
-        overdue = dict.fromkeys((*self._overdue, *self._follow_again()))
-        if overdue:
+        if overdue := self._owing.tick():
             actions.append(Refresh(tuple(overdue), "history"))
-            self._overdue.clear()
         told = self.registry.behind(self.log.fading(), self.log.head, MAX_TOLD)
         return [*actions, *self.stand(each.id for each in told)]
 
@@ -149,6 +139,17 @@ class Dispatch:
         there = [each for each in map(self.registry.get, ids) if each is not None]
         quiet = tuple(each.id for each in there if not each.owed)
         return [Ready(quiet, self.unsettled())] if quiet else []
+
+    def untell(self, ids: Iterable[str]) -> None:
+        """Note that clients were told to refresh.
+
+        What they show then is what they have fetched, and not what they were sent last.
+        """
+        for connection in map(self.registry.get, ids):
+            if connection is not None:
+                connection.told = None
+                if connection.cohort is not None:
+                    connection.cohort.told.clear()
 
     def hold(self) -> None:
         """What is logged from now on is sent to nobody: let no safe position cover it."""
@@ -183,7 +184,7 @@ class Dispatch:
         step = Step(change.action, change.at, floor, position)
         before, after = change.action != "created", change.action != "deleted"
         for watched in self.index.certain(change):
-            self._owe_all(watched, change.pk, step, before, after)
+            self._owing.owe_all(watched, change.pk, step, before, after)
         for model in self.index.asks(change.model):
             self._ask(model, change.pk, step)
         return position
@@ -272,60 +273,6 @@ class Dispatch:
         report = Report(f"{asked.model} {asked.pk} could not be matched: {reason}")
         return [report, Refresh(tuple(sorted(told)), "error")] if told else [report]
 
-    # What connections are owed
-
-    def _owe_all(
-        self, watched: Watched, pk: Key, step: Step, before: bool | None, after: bool
-    ) -> None:
-        doubtful: dict[Cohort | None, list[Connection]] = {}
-        for each in self.registry.may_show(step.at, self.log.now) if watched.watchers else ():
-            doubtful.setdefault(each.cohort, []).append(each)
-        for cohort, places in list(watched.watchers.items()):
-            alone = doubtful.get(cohort, [])
-            if len(cohort.members) - len(alone) < TOGETHER:
-                alone = list(cohort.members)
-            for place in places:
-                if len(alone) < len(cohort.members):
-                    owed = Owed.together(cohort, alone, place, pk, step, before, after)
-                    self._renderings.owe(owed)
-                for each in alone:
-                    self._renderings.owe(Owed.at(each, place, pk, step, before, after))
-            self._look_for_overdue(cohort, alone)
-
-    def _look_for_overdue(self, cohort: Cohort, alone: list[Connection]) -> None:
-        """Give up those of a cohort who have too much coming, if there may be any."""
-        most = self._most_owed()
-        those = list(cohort.members) if len(cohort.audiences) > most else alone
-        for connection in [each for each in those if each.owed > most]:
-            self._overdue.append(connection.id)
-            self._give_up(connection)
-
-    def _give_up(self, connection: Connection) -> None:
-        """Owe a connection no updates for now, as it has to load its page again."""
-        connection.overdue = True
-        self._following.unwatch(connection)
-        # Until it has been told, it must not come back as one that has had everything.
-        ticket = connection.floors.hold(connection.safe(self.unsettled()))
-        self._unfollowed[connection.id] = connection, ticket
-
-    def _follow_again(self) -> list[str]:
-        """Let those follow their pages again of what they had coming little is left.
-
-        Returns their ids: of what happened meanwhile they have heard nothing.
-        """
-        few = self._most_owed() // 2
-        again = [each for each in self._unfollowed.values() if each[0].owed <= few]
-        for connection, ticket in again:
-            del self._unfollowed[connection.id]
-            connection.floors.release(ticket)
-            connection.overdue = False
-            self._following.watch(connection, None)
-        return [connection.id for connection, _ in again]
-
-    def _most_owed(self) -> int:
-        """How many updates one connection may have coming."""
-        return max(LEAST_OWED, MAX_OWED // max(1, len(self.registry)))
-
     # Results
 
     def _rendered(self, run: Run, result: RenderResult) -> list[Action]:
@@ -347,6 +294,10 @@ class Dispatch:
             report = Report(result.error or f"{what} has no such key")
             return [report, *([Refresh(tuple(told), "error")] if told else [])]
         pages, overdue = self._following.replace(owed, result.page, run)
+        if result.page is not None:
+            self.registry.renew(pages)
+            # Before it is sent: what is owed because of it holds the safe positions back.
+            self._glimpses.read(run, owed, result.page.recorded)
         actions: list[Action] = list(sends(owed, result.payload, pages, self.unsettled()))
         return [*actions, Refresh(tuple(overdue), "history")] if overdue else actions
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from serverpush.server.core.matchings import Matchings
 from serverpush.server.core.owed import Owed
 from serverpush.server.core.renderings import Renderings, Run
 from serverpush.server.core.replay import Changes, missed_changes, replay
+from serverpush.server.core.watched import Watched
 
 
 class Following:
@@ -119,20 +120,28 @@ class Following:
 
         Returns whether it could be brought over what came after ``started``.
         """
-        earlier = connection.watched
+        earlier, kept = connection.watched, set(_updates(connection))
         for watched in earlier:
             self._index.keep(watched, True)
         self.unwatch(connection)
         connection.page = connection.page.with_dependencies(
             page.dependencies, page.time, page.recorded
         )
-        changed = self.missed(connection.page, started)
+        changed = None
+        if self._log.covers(started):
+            changed = self.missed(connection.page, started)
         self.watch(connection, changed)
-        new = [place for place, each in enumerate(connection.watched) if each not in earlier]
+        updates = enumerate(_updates(connection))
+        new = [place for place, each in updates if each not in kept]
         self.bring(connection, new, changed or [], started)
         for watched in earlier:
             self._index.keep(watched, False)
         return changed is not None
+
+
+def _updates(connection: Connection) -> Iterator[tuple[Watched, str]]:
+    """The updates of its page, place by place: their conditions and their marks."""
+    return zip(connection.watched, connection.marks, strict=True)
 
 
 def _unlike(owed: list[Owed], dependencies: tuple[Dependency, ...]) -> list[Connection]:

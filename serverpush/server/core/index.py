@@ -31,7 +31,7 @@ class Index:
         self._numbers = 0
         self._watched: dict[Condition, Watched] = {}
         self._by_number: dict[int, Watched] = {}
-        # Those that were listed just now: only changes that are late look at all.
+        # Those that were listed or read just now: only changes that are late look at all.
         self._young: dict[int, Watched] = {}
         self._by_key: dict[tuple[str, Key], Watched] = {}
         self._any: dict[str, Watched] = {}
@@ -119,13 +119,25 @@ class Index:
         It was committed at ``at`` and is reported ``now``, in seconds since the epoch.
         Who has one of them with an older list, or without, may show what was before.
         """
+        return [each for each in self._recent(model, at, now) if each.was_ahead(at)]
+
+    def reread(self, model: str, at: float, now: float) -> list[Watched]:
+        """The conditions for which a view may have read what a change of this model made."""
+        return [each for each in self._recent(model, at, now) if each.was_reread(at)]
+
+    def note_reread(self, watched: Watched, until: float) -> None:
+        """Note that a view has read what meets a condition, until then at the latest."""
+        watched.reread = max(watched.reread, until)
+        if watched.number in self._by_number:
+            self._young[watched.number] = watched
+
+    def _recent(self, model: str, at: float, now: float) -> list[Watched]:
         if now - at > YOUNG_SECONDS:
-            return [each for each in self.asked(model) if each.was_ahead(at)]
+            return self.asked(model)
         for each in list(self._young.values()):
-            if each.listed < now - YOUNG_SECONDS:
+            if max(each.listed, each.reread) < now - YOUNG_SECONDS:
                 del self._young[each.number]
-        those = self._young.values()
-        return [each for each in those if each.condition.model == model and each.was_ahead(at)]
+        return [each for each in self._young.values() if each.condition.model == model]
 
     def asked(self, model: str) -> list[Watched]:
         """The conditions that only a row of this model can decide."""

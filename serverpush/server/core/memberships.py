@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 
-from serverpush.protocol import Key
+from serverpush.server.core.glimpses import Glimpses
 from serverpush.server.core.index import Index
 from serverpush.server.core.log import Log
 from serverpush.server.core.matchings import Asked, Missed
 from serverpush.server.core.owed import Owed
+from serverpush.server.core.owing import Owing
 from serverpush.server.core.registry import Registry
 from serverpush.server.core.renderings import Renderings
 from serverpush.server.core.steps import Step
@@ -21,25 +22,27 @@ class Memberships:
     Arguments:
         log: tells the time.
         index: the conditions.
+        glimpses: hears of the answers.
         registry: the connections.
         renderings: takes what one connection is owed.
-        owe_all: takes what all who watch a condition are owed: the condition, the
-            instance's key, its changes, and whether it met the condition before and after.
+        owing: takes what all are owed who watch a condition.
     """
 
     def __init__(
         self,
         log: Log,
         index: Index,
+        glimpses: Glimpses,
         registry: Registry,
         renderings: Renderings,
-        owe_all: Callable[[Watched, Key, Step, bool | None, bool], None],
+        owing: Owing,
     ) -> None:
         self._log = log
         self._index = index
+        self._glimpses = glimpses
         self._registry = registry
         self._renderings = renderings
-        self._owe_all = owe_all
+        self._owing = owing
 
     def settle(
         self, asked: Asked, step: Step, met: dict[int, Watched], undecided: Collection[int]
@@ -67,10 +70,11 @@ class Memberships:
             known = members is not None and asked.pk not in watched.unsure
             before = asked.pk in (members or ()) if known and number not in uncertain else None
             self._index.move(watched, asked.pk, after, step.position)
-            self._owe_all(watched, asked.pk, step, before, after)
+            self._owing.owe_all(watched, asked.pk, step, before, after)
         for owed in self._perhaps_shown(asked, step):
             if owed.watched.number not in touched and owed.watched.number not in undecided:
                 self._renderings.owe(owed)
+        self._glimpses.answered(asked, step, {*touched, *undecided}, self._log.now)
 
     def settle_missed(self, missed: Missed, after: bool) -> None:
         """Bring one connection over what it missed; ``after`` tells if the instance meets it."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from serverpush.server.core.cohorts import Audience
 from serverpush.server.core.connection import Connection
 from serverpush.server.core.owed import Owed
-from serverpush.server.core.told import MAX_ALONE, Told, What
+from serverpush.server.core.told import Saying, Told
 
 
 def news(owed: Owed, digest: int, renewed: Collection[str]) -> list[Connection]:
@@ -20,62 +20,78 @@ def news(owed: Owed, digest: int, renewed: Collection[str]) -> list[Connection]:
             of that in any case.
     """
     # A page that is made anew is the same whichever instance it is made for.
-    what = owed.mark, owed.pk if owed.dependency.serializer.reads_object else None
+    pk = owed.pk if owed.dependency.serializer.reads_object else None
+    saying = owed.mark, pk, digest
     connections = owed.connections
     if isinstance(owed.to, Audience):
-        return _together(owed, owed.to, what, digest, connections, renewed)
-    return [each for each in connections if _is_new(each, owed, what, digest, renewed)]
+        return _together(owed, owed.to, saying, connections, renewed)
+    return [each for each in connections if _is_new(each, owed, saying, renewed)]
 
 
 def _together(
     owed: Owed,
     to: Audience,
-    what: What,
-    digest: int,
+    saying: Saying,
     connections: list[Connection],
     renewed: Collection[str],
 ) -> list[Connection]:
-    cohort = to.cohort
-    word = cohort.told.get(what)
-    is_same = word is not None and word.digest == digest
+    cohort, name = to.cohort, owed.dependency.name
+    word = cohort.told.get(name)
+    is_same = word is not None and word.saying == saying
     upto = max(to.upto, word.upto) if word is not None and is_same else to.upto
     if owed.action == "removed" or to.out:
         # Those who are left out hear something else.
-        cohort.told.forget(what)
+        cohort.told.forget(name)
     else:
-        cohort.told.note(what, digest, upto)
+        cohort.told.note(name, saying, upto)
     # What those are told who are in another cohort now its words have to go by.
     left = [each for each in to.left if each.is_due]
-    elsewhere = [each for each in left if _is_new(each, owed, what, digest, renewed)]
-    if word is None or not is_same or owed.action != "changed":
-        here = [each for each in connections if each not in to.left]
-    else:
+    elsewhere = [each for each in left if _is_new(each, owed, saying, renewed)]
+    here = [each for each in connections if each not in to.left]
+    if word is not None and is_same and here and _may_repeat(owed, here[0]):
         here = [each for each in to.since(word.upto) if each.is_due]
     return here + elsewhere
 
 
-def _is_new(
-    connection: Connection, owed: Owed, what: What, digest: int, renewed: Collection[str]
-) -> bool:
+def _is_new(connection: Connection, owed: Owed, saying: Saying, renewed: Collection[str]) -> bool:
     """Is it for one connection? Then what its cohort was told may not hold for it any more."""
+    if owed.mark not in connection.marks and connection.id not in renewed:
+        # Its page was made anew since, and has this update no longer.
+        return False
+    name = owed.dependency.name
     told = connection.told
     if told is None:
-        told = connection.told = Told(MAX_ALONE)
-    words = [told.get(what)]
+        told = connection.told = Told()
+    words = [told.get(name)]
     cohort = connection.cohort
-    if cohort is not None and (word := cohort.told.get(what)) is not None:
+    if cohort is not None and (word := cohort.told.get(name)) is not None:
         if connection.serial <= word.upto:
             words.append(word)
-        if word.digest != digest or owed.action == "removed":
-            cohort.told.forget(what)
+        if word.saying != saying or owed.action == "removed":
+            cohort.told.forget(name)
     if owed.action == "removed":
-        told.forget(what)
+        told.forget(name)
         return True
     last = max((each for each in words if each), key=lambda word: word.stamp, default=None)
     if owed.step.is_replayed:
         # It may have applied an event of this id before, and lets this one be.
-        told.forget(what)
+        told.forget(name)
     else:
-        told.note(what, digest)
-    is_same = last is not None and last.digest == digest and owed.action == "changed"
+        told.note(name, saying)
+    is_same = last is not None and last.saying == saying and _may_repeat(owed, connection)
     return not is_same or connection.id in renewed
+
+
+def _may_repeat(owed: Owed, connection: Connection) -> bool:
+    """Need the same not be said again where it was the last that was said by this name?
+
+    A view that a page has by several names makes the whole of it, by each of them.
+    """
+    if owed.action != "changed":
+        return False
+    dependency = owed.dependency
+    return dependency.serializer.kind != "view" or all(
+        each.name == dependency.name
+        for each in connection.page.dependencies
+        if each.serializer == dependency.serializer
+    )

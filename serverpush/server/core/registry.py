@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from serverpush.protocol import Position
 from serverpush.server.core.connection import Connection
@@ -28,8 +28,12 @@ class Registry:
     def add(self, connection: Connection, head: Position) -> None:
         """Register a connection; ``head`` is where the log stands."""
         self._connections[connection.id] = connection
-        self._young[connection.id] = connection
         self._told[connection.id] = head
+        self._young[connection.id] = connection
+
+    def renew(self, ids: Iterable[str]) -> None:
+        """Note that connections have other pages, which were rendered just now."""
+        self._young.update((id, self._connections[id]) for id in ids if id in self._connections)
 
     def behind(self, place: Position, head: Position, most: int) -> list[Connection]:
         """At most so many of those last told before ``place``; they count as told now."""

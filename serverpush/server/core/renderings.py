@@ -36,6 +36,10 @@ class Run:
     has_died: bool = False
 
     @property
+    def serializer(self) -> Serializer:
+        return self.key[2]
+
+    @property
     def is_of_instance(self) -> bool:
         """Does it take one instance, and not the page as a whole?"""
         return self.key[4] is not None
@@ -119,9 +123,16 @@ class Renderings:
         self._renderings: dict[RenderKey, _Rendering] = {}
         self._queue: FairQueue[tuple[RenderKey, Values]] = FairQueue()
         self._profiles = Profiles()
+        # In the order in which they began.
+        self._under_way: dict[Run, None] = {}
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    @property
+    def oldest(self) -> Position | None:
+        """Where the log stood when the longest of those under way began, if one is."""
+        return next((each.started for each in self._under_way), None)
 
     def owe(self, owed: Owed) -> None:
         """Note that connections have something coming, or no longer have."""
@@ -156,6 +167,7 @@ class Renderings:
                 part.is_running = True
                 run = Run(key, part, rendering.reads, owed, head, lead, present)
                 rendering.runs.append(run)
+                self._under_way[run] = None
                 return run, _job(run)
             self._tidy(rendering, part)
         return None
@@ -164,6 +176,7 @@ class Renderings:
         """End a run; returns what it was for, as far as the connections are still there."""
         rendering = self._renderings[run.key]
         rendering.runs.remove(run)
+        del self._under_way[run]
         rendering.has_died = run.has_died
         run.part.is_running = False
         if rendering.busy:

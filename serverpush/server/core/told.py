@@ -8,41 +8,46 @@ from itertools import count
 
 from serverpush.protocol import Key
 
-What = tuple[str, Key | None]
-"""An update, by its mark, and an instance; None for a page as a whole."""
+Saying = tuple[str, Key | None, int]
+"""An update, by its mark, an instance, None for a page as a whole, and a result's digest."""
 
-# Of the results that a cohort, and that a connection by itself, was told: the latest ones.
-MAX_TOGETHER = 1000
-MAX_ALONE = 8
+# Events by name of which the last is kept; a page has hardly more.
+MAX_NAMES = 100
 _stamps = count()
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A result, by its digest. ``upto`` is the serial number of who joined a cohort last."""
+    """What an event said. ``upto`` is the serial number of who joined a cohort last."""
 
-    digest: int
+    saying: Saying
     stamp: int
     upto: int = 0
 
 
 class Told:
-    """The last word on each update and instance."""
+    """The last word by each event's name.
 
-    __slots__ = ("_most", "_words")
+    By no more than that: what an event shows, another of the same name may show no more,
+    whichever update and instance it is of.
+    """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._words: OrderedDict[What, Word] = OrderedDict()
+    __slots__ = ("_words",)
 
-    def get(self, what: What) -> Word | None:
-        return self._words.get(what)
+    def __init__(self) -> None:
+        self._words: OrderedDict[str, Word] = OrderedDict()
 
-    def note(self, what: What, digest: int, upto: int = 0) -> None:
-        self._words[what] = Word(digest, next(_stamps), upto)
-        self._words.move_to_end(what)
-        if len(self._words) > self._most:
+    def get(self, name: str) -> Word | None:
+        return self._words.get(name)
+
+    def note(self, name: str, saying: Saying, upto: int = 0) -> None:
+        self._words[name] = Word(saying, next(_stamps), upto)
+        self._words.move_to_end(name)
+        if len(self._words) > MAX_NAMES:
             self._words.popitem(last=False)
 
-    def forget(self, what: What) -> None:
-        self._words.pop(what, None)
+    def forget(self, name: str) -> None:
+        self._words.pop(name, None)
+
+    def clear(self) -> None:
+        self._words.clear()

@@ -26,7 +26,8 @@ class Watched:
     ``moves``.
     ``watchers`` maps a cohort to the places of its updates. ``listed`` is
     until when, in seconds since the epoch, changes may have been committed that were
-    in the list of members before they were reported.
+    in the list of members before they were reported, and ``reread`` the same for what a
+    view has read that ran again.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Watched:
     watchers: dict[Cohort, list[int]] = field(default_factory=dict)
     unsure: set[Key] = field(default_factory=set)
     listed: float = 0
+    reread: float = 0
     is_kept: bool = False
 
     @property
@@ -49,6 +51,10 @@ class Watched:
     def was_ahead(self, at: float) -> bool:
         """May its members have held a change of that time before it was reported?"""
         return self.members is not None and at <= self.listed
+
+    def was_reread(self, at: float) -> bool:
+        """May a view have read what a change of that time made, or undid?"""
+        return self.members is not None and at <= self.reread
 
     @property
     def is_asked(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from serverpush.protocol import Position, Serializer, Visitor
-from serverpush.server.core import dispatch
+from serverpush.server.core import owing
 from serverpush.server.core.actions import Send
 
 from .world import FOLLOWING, World, dependency, where
@@ -179,6 +179,7 @@ def test_who_left_a_cohort_is_still_held_back_by_what_it_owes(world):
     world.rows[1]["shelf"] = 2
     other = dependency(where(pk=2), name="other")
     page = replace(world.page(), dependencies=(*world.followed(), other))
+    world.followed = lambda: page.dependencies[1:]
     for number in range(2):
         world.connect(f"client {number}", page, visitor=Visitor("a=1"))
     before = world.log.head
@@ -197,8 +198,8 @@ def test_who_left_a_cohort_is_still_held_back_by_what_it_owes(world):
 
 
 def test_those_who_have_too_much_coming_are_told_together(world, page, monkeypatch):
-    monkeypatch.setattr(dispatch, "MAX_OWED", 10)
-    monkeypatch.setattr(dispatch, "LEAST_OWED", 5)
+    monkeypatch.setattr(owing, "MAX_OWED", 10)
+    monkeypatch.setattr(owing, "LEAST_OWED", 5)
     join(world, page, 3)
     for pk in range(10, 20):
         world.save(pk)

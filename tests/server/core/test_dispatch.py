@@ -9,7 +9,7 @@ import pytest
 from serverpush.jobs import MatchJob, RenderJob
 from serverpush.protocol import Change, Condition, Gap, ModelInfo, Position, Serializer, Visitor
 from serverpush.results import MatchResult, RenderResult
-from serverpush.server.core import dispatch
+from serverpush.server.core import owing
 from serverpush.server.core.actions import Ready, Refresh, Report, Send
 from serverpush.server.core.dispatch import Dispatch
 
@@ -722,8 +722,8 @@ class TestTooMuch:
 
     @pytest.fixture(autouse=True)
     def few(self, monkeypatch):
-        monkeypatch.setattr(dispatch, "MAX_OWED", 10)
-        monkeypatch.setattr(dispatch, "LEAST_OWED", 5)
+        monkeypatch.setattr(owing, "MAX_OWED", 10)
+        monkeypatch.setattr(owing, "LEAST_OWED", 5)
 
     def test_it_is_told_to_refresh_and_the_others_are_not(self, world):
         world.connect("all", world.page(where()))

@@ -11,8 +11,8 @@ from serverpush.jobs import IdentifyJob
 from serverpush.messages import Message
 from serverpush.protocol import Ending, Gap, Page, Visitor
 from serverpush.results import IdentifyResult
-from serverpush.server.core import dispatch
 from serverpush.server.core import messaging as module
+from serverpush.server.core import owing
 from serverpush.server.core.actions import End, Refresh, Report, Send
 from serverpush.server.core.messaging import Messaging
 from serverpush.server.core.people import FORGET_SECONDS
@@ -121,8 +121,8 @@ def test_who_follows_a_channel(post):
 
 
 def test_a_page_that_has_to_refresh_gets_messages_until_it_does(post, monkeypatch):
-    monkeypatch.setattr(dispatch, "LEAST_OWED", 2)
-    monkeypatch.setattr(dispatch, "MAX_OWED", 2)
+    monkeypatch.setattr(owing, "LEAST_OWED", 2)
+    monkeypatch.setattr(owing, "MAX_OWED", 2)
     post.connect("a", page=post.world.page(where()), user="7")
     for pk in range(1, 5):
         post.world.save(pk)

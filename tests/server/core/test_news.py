@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from serverpush.protocol import Serializer, Visitor
+from serverpush.protocol import Gap, Serializer, Visitor
 from serverpush.results import RenderResult
 from serverpush.server.core import profiles, told
 
-from .world import World, where
+from .world import FOLLOWING, World, dependency, where
 
 FUNCTION = Serializer("function", "shop.views:serialize")
 
@@ -63,12 +64,71 @@ def test_who_joins_later_gets_what_the_others_have(world):
     assert counts(world, "one", "two", "late", "later") == [1, 1, 1, 1]
 
 
-def test_instances_are_apart(world):
-    join(world, "one", "two")
-    save(world, "a", pk=1)
-    save(world, "a", pk=2)
-    save(world, "a", pk=1)
-    assert [event[1] for event in world.events("two")] == [1, 2]
+def total(world):
+    """Payloads that say of each instance what all of them are together."""
+
+    def render(job):
+        return RenderResult("done", json.dumps(sum(row["n"] for row in world.rows.values())))
+
+    world.render, world.reads["book"] = render, ()
+    world.rows = {pk: {"pk": pk, "n": 5} for pk in (1, 2)}
+
+
+@pytest.mark.parametrize("ids", [("one",), ("one", "two", "three")])
+def test_what_was_said_of_another_instance_since_may_have_taken_its_place(world, ids):
+    total(world)
+    join(world, *ids, serializer=FUNCTION)
+    for pk, n in ((1, 6), (2, 6), (1, 5), (1, 5)):
+        world.save(pk, n=n)
+        world.work()
+    assert [event[1:] for event in world.events(ids[-1])] == [(1, 11), (2, 12), (1, 11)]
+
+
+@pytest.mark.parametrize("ids", [("one",), ("one", "two", "three")])
+@pytest.mark.parametrize("names", [("page", "page"), ("page", "other")])
+def test_what_another_update_said_since_may_have_taken_its_place(world, ids, names):
+    total(world)
+    updates = [
+        dependency(where(pk=pk), name=name, serializer=FOLLOWING)
+        for pk, name in zip((1, 2), names, strict=True)
+    ]
+    page = replace(world.page(), dependencies=tuple(updates))
+    for id in ids:
+        world.connect(id, page, since=world.log.head)
+    for pk, n in ((1, 6), (2, 6), (1, 5)):
+        world.save(pk, n=n)
+        world.work()
+    assert [event[2] for event in world.events(ids[-1])] == [11, 12, 11]
+
+
+@pytest.mark.parametrize("ids", [("one",), ("one", "two", "three")])
+def test_updates_of_other_names_are_apart(world, ids):
+    updates = [dependency(where(), name=name, serializer=FUNCTION) for name in ("one", "two")]
+    page = replace(world.page(), dependencies=tuple(updates))
+    for id in ids:
+        world.connect(id, page, since=world.log.head)
+    for title in ("a", "a", "a"):
+        save(world, title)
+    assert counts(world, *ids) == [2] * len(ids)
+
+
+@pytest.mark.parametrize("ids", [("one",), ("one", "two", "three")])
+@pytest.mark.parametrize("lost", ["failed", "gap"])
+def test_who_was_told_to_refresh_may_show_something_else_by_now(world, ids, lost):
+    join(world, *ids)
+    save(world, "a")
+    if lost == "failed":
+        world.renders["book"] = RenderResult("failed", error="it raised")
+        save(world, "b")
+        del world.renders["book"]
+    else:
+        world.rows[1]["title"] = "b"
+        world.tick()
+        world.do(world.dispatch.gap(Gap("lost"), world.now))
+    assert all(world.refreshes(id) for id in ids)
+    # They stay connected, and have fetched what there is.
+    save(world, "a")
+    assert counts(world, *ids) == [2] * len(ids)
 
 
 def test_another_word_for_it_is_news(world):
@@ -141,12 +201,13 @@ def test_a_page_of_one_session_hears_once(world):
 
 
 def test_no_more_is_remembered_than_fits(world, monkeypatch):
-    join(world, "one", "two")
-    cohort = world.dispatch.registry.get("one").cohort
-    for pk in range(told.MAX_TOGETHER + 10):
-        world.save(pk, title="a")
-    world.work()
-    assert len(cohort.told._words) == told.MAX_TOGETHER
+    monkeypatch.setattr(told, "MAX_NAMES", 2)
+    updates = [dependency(where(), name=name, serializer=FUNCTION) for name in "abc"]
+    page = replace(world.page(), dependencies=tuple(updates))
+    for id in ("one", "two"):
+        world.connect(id, page, since=world.log.head)
+    save(world, "a")
+    assert len(world.dispatch.registry.get("one").cohort.told._words) == 2
 
 
 def test_who_was_told_apart_from_the_others_is_told_again(world):

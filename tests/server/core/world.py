@@ -126,6 +126,8 @@ class World:
         for action in actions:
             for id in getattr(action, "connections", ()):
                 self.sent.setdefault(id, []).append(action)
+            if isinstance(action, Refresh):
+                self.dispatch.untell(action.connections)
 
     def events(self, id: str) -> list[tuple[str, int, Any]]:
         """What a client got: action, key and payload of each event."""

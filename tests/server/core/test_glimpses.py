@@ -1,0 +1,223 @@
+"""What a view that runs again may have read, though it was over before anybody asked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from serverpush.jobs import MatchJob, RenderJob
+from serverpush.protocol import Serializer
+from serverpush.results import RenderResult
+from serverpush.server.core import glimpses
+
+from .world import World, asking, guarded, where
+
+SHELF = Serializer("view", "shop.views:shelf", reads_object=False)
+FUNCTION = Serializer("function", "shop.views:serialize")
+
+
+class Shelf(World):
+    """A view that shows the books of the first shelf."""
+
+    def render(self, job):
+        if job.serializer != SHELF:
+            return super().render(job)
+        self.tick()
+        time = self.clock
+        shown = sorted(pk for pk, row in self.rows.items() if row["shelf"] == 1)
+        self.tick()
+        dependencies = tuple(
+            replace(each, keys=self.keys(each.condition)) for each in job.page.dependencies
+        )
+        page = replace(job.page, time=time, recorded=self.clock, dependencies=dependencies)
+        return RenderResult("done", json.dumps(shown), page=page)
+
+    def next_job(self, kind):
+        ticket, job = self.dispatch.next_job()
+        assert isinstance(job, kind)
+        return ticket, job
+
+    def answer(self, ticket, result):
+        self.do(self.dispatch.answer(ticket, result))
+
+
+@pytest.fixture(params=["one", "many"])
+def ids(request):
+    return ["one"] if request.param == "one" else ["one", "two", "three"]
+
+
+@pytest.fixture(params=[where(shelf=1), asking(shelf=1), guarded(shelf=1)])
+def world(request, ids):
+    world = Shelf(rows={1: {"pk": 1, "shelf": 1}})
+    world.reads["book"] = ()
+    page = world.page(request.param, serializer=SHELF)
+    for id in ids:
+        world.connect(id, page, since=world.log.head)
+    # Nobody takes these pages for new any more.
+    world.tick(60)
+    return world
+
+
+def begin(world):
+    """The view is being run again."""
+    world.save(1, title="x")
+    while True:
+        ticket, job = world.dispatch.next_job()
+        if isinstance(job, RenderJob):
+            return ticket, job
+        world.answer(ticket, world.execute(job))
+
+
+def show_a_book_that_goes(world, end):
+    """The view reads while there is a second book; returns its times, and the view's result."""
+    ticket, job = begin(world)
+    world.tick()
+    world.rows[2] = {"pk": 2, "shelf": 1}
+    came = world.clock
+    result = world.execute(job)
+    world.tick()
+    if end == "moved":
+        world.rows[2] = {"pk": 2, "shelf": 2}
+    else:
+        del world.rows[2]
+    return (came, world.clock), ticket, result
+
+
+def shown(world, id):
+    return world.events(id)[-1][2]
+
+
+ENDS = {"moved": "changed", "deleted": "deleted"}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_both_are_reported_after_the_view(world, ids, end):
+    (came, went), *answer = show_a_book_that_goes(world, end)
+    world.answer(*answer)
+    world.report(2, "created", came)
+    world.report(2, ENDS[end], went)
+    world.work()
+    assert [shown(world, id) for id in ids] == [[1]] * len(ids)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_one_is_asked_about_before_the_other_is_reported(world, ids, end):
+    (came, went), *answer = show_a_book_that_goes(world, end)
+    world.answer(*answer)
+    world.report(2, "created", came)
+    world.work()
+    world.report(2, ENDS[end], went)
+    world.work()
+    assert [shown(world, id) for id in ids] == [[1]] * len(ids)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_they_are_reported_in_the_other_order(world, ids, end):
+    (came, went), *answer = show_a_book_that_goes(world, end)
+    world.answer(*answer)
+    world.report(2, ENDS[end], went)
+    world.work()
+    world.report(2, "created", came)
+    world.work()
+    assert [shown(world, id) for id in ids] == [[1]] * len(ids)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_both_are_asked_about_while_the_view_runs(world, ids, end):
+    (came, went), *answer = show_a_book_that_goes(world, end)
+    world.report(2, "created", came)
+    world.report(2, ENDS[end], went)
+    world.work()
+    before = world.log.head
+    world.answer(*answer)
+    # Until it has been made anew they are not told that they have had everything.
+    assert all(each.meta["safe"] < str(before) for id in ids for each in world.sent[id])
+    world.work()
+    assert [shown(world, id) for id in ids] == [[1]] * len(ids)
+
+
+def test_they_are_reported_much_later(world, ids):
+    (came, went), *answer = show_a_book_that_goes(world, "moved")
+    world.answer(*answer)
+    world.tick(30)
+    world.report(2, "created", came)
+    world.report(2, "changed", went)
+    world.work()
+    assert [shown(world, id) for id in ids] == [[1]] * len(ids)
+
+
+def test_what_is_changed_once_is_nobodys_doubt(world, ids):
+    """Else a view would be made anew for each change of its model, whatever it is about."""
+    world.rows |= {pk: {"pk": pk, "shelf": 2} for pk in range(2, 20)}
+    begun = begin(world)
+    for pk in range(2, 10):
+        world.save(pk, title="y")
+    world.answer(begun[0], world.execute(begun[1]))
+    for pk in range(10, 20):
+        world.report(pk, "changed")
+    world.jobs.clear()
+    world.work()
+    assert world.count(RenderJob) == 0
+    assert world.count(MatchJob) >= 18
+
+
+def test_what_came_after_the_view_is_nobodys_doubt(world, ids):
+    begun = begin(world)
+    world.answer(begun[0], world.execute(begun[1]))
+    world.tick(1)
+    world.jobs.clear()
+    world.save(2, shelf=1)
+    world.save(2, shelf=2)
+    world.work()
+    assert world.count(RenderJob) == 0
+
+
+def test_who_is_answered_for_is_forgotten_in_favour_of_more_renderings(world, ids, monkeypatch):
+    monkeypatch.setattr(glimpses, "MAX_ANSWERS", 2)
+    (came, went), *answer = show_a_book_that_goes(world, "moved")
+    world.answer(*answer)
+    world.report(2, "created", came)
+    world.work()
+    for pk in range(10, 15):
+        world.rows[pk] = {"pk": pk, "shelf": 2}
+        world.report(pk, "changed")
+        world.work()
+    world.report(2, "changed", went)
+    world.work()
+    assert [shown(world, id) for id in ids] == [[1]] * len(ids)
+
+
+def test_nothing_is_kept_of_what_no_rendering_can_have_read(world, ids):
+    ticket, job = begin(world)
+    world.save(2, shelf=1)
+    world.save(2, shelf=2)
+    world.work()
+    kept = world.dispatch._glimpses
+    assert list(kept._steps) == [("shop.book", 2)]
+    world.answer(ticket, world.execute(job))
+    world.work()
+    assert kept._steps == {}
+    world.save(3, shelf=1)
+    world.save(3, shelf=2)
+    world.work()
+    assert kept._steps == {}
+
+
+def test_only_views_are_made_anew(ids):
+    world = Shelf(rows={1: {"pk": 1, "shelf": 1}})
+    world.reads["book"] = ()
+    page = world.page(where(shelf=1), serializer=SHELF)
+    beside = replace(page.dependencies[0], name="fields", serializer=FUNCTION)
+    page = replace(page, dependencies=(*page.dependencies, beside))
+    for id in ids:
+        world.connect(id, page, since=world.log.head)
+    world.tick(60)
+    (came, went), *answer = show_a_book_that_goes(world, "moved")
+    world.answer(*answer)
+    world.report(2, "created", came)
+    world.report(2, "changed", went)
+    world.work()
+    assert [event[1] for event in world.events(ids[0]) if event[2] == {"pk": 2}] == []
+    assert shown(world, ids[0]) == [1]
