@@ -206,6 +206,13 @@ def channel(id: str) -> Channel:
     return Channel(**default)
 
 
+def longest_history() -> float:
+    """Seconds for which the messages of any channel are kept."""
+    found = config()
+    chosen = [float(each.get("seconds", 0)) for each in dict(found.channels).values()]
+    return max([found.history_seconds, *chosen])
+
+
 def names() -> dict[str, dataclasses.Field[Any]]:
     """The settings by full name, in the table's order."""
     return {PREFIX + field.name.upper(): field for field in dataclasses.fields(Config)}

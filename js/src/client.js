@@ -2,7 +2,7 @@ import { Connection } from "./connection.js";
 import { Events } from "./events.js";
 import { Gate } from "./gate.js";
 import { Lifecycle } from "./lifecycle.js";
-import { readPage, samePage, sameRendering, serverAddress } from "./page.js";
+import { canComeAgain, readPage, samePage, sameRendering, serverAddress } from "./page.js";
 import { Refresher } from "./refresh.js";
 import { isMessage, Replay } from "./replay.js";
 import { Subscriptions } from "./subscriptions.js";
@@ -226,7 +226,7 @@ export class Client {
   }
 
   get #canComeAgain() {
-    return this.#page?.token !== undefined || this.#page?.url !== undefined;
+    return canComeAgain(this.#page);
   }
 
   #logout(data) {

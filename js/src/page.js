@@ -9,6 +9,7 @@ const DEFAULT_PORT = 8013;
  * @property {string} [url] path to connect by, where there is no token
  * @property {string} [query] query string to connect by, with its "?"
  * @property {string|number} [since] when the page was rendered
+ * @property {boolean} [again] false where its URL gives another page, as that of the answer to a POST does
  */
 
 /**
@@ -34,7 +35,8 @@ function readRecord(document) {
     console.warn("serverpush: the page record is not readable, looking for #generated_timestamp instead");
     return null;
   }
-  return { server: record.server ?? null, token: record.page, since: record.since ?? undefined };
+  const { server, page, since, again } = record;
+  return { server: server ?? null, token: page, since: since ?? undefined, ...(again === false && { again }) };
 }
 
 function readMark(document, location) {
@@ -46,6 +48,15 @@ function readMark(document, location) {
     query: location.search,
     since: element.textContent.trim() || undefined,
   };
+}
+
+/**
+ * Whether a page would be had again by its URL.
+ * @param {Page|null} page
+ * @returns {boolean}
+ */
+export function canComeAgain(page) {
+  return page?.again !== false && (page?.token !== undefined || page?.url !== undefined);
 }
 
 /**

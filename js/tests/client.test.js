@@ -343,6 +343,19 @@ describe("refresh", () => {
     expect(requests.length).toBe(4);
   });
 
+  test("of a page that its URL does not give again is left to the page", async () => {
+    await visit(pageHTML({ again: false }));
+    startClient();
+    await connected();
+    expect(site.auths[0]).toEqual({ page: "token-1", since: "100.5" });
+    const refresh = vi.fn();
+    client.events.on("refresh", refresh);
+    site.sockets[0].emit("serverpush:refresh", { reason: "history" });
+    await until(() => refresh.mock.calls.length);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([requests.length, client.state]).toEqual([0, "connected"]);
+  });
+
   test("to a page without updates ends the connection", async () => {
     served = (response) => html(response, "<body><p>over</p></body>");
     await visit(pageHTML());

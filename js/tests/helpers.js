@@ -77,8 +77,8 @@ export async function startSite({ pages = (_, response) => response.end(), admit
 }
 
 /** The HTML of a page with a record. */
-export function pageHTML({ title = "A list", body = "", server = "", token = "token-1", since = "100.5" } = {}) {
-  const record = JSON.stringify({ server, page: token, since });
+export function pageHTML({ title = "A list", body = "", server = "", token = "token-1", since = "100.5", again } = {}) {
+  const record = JSON.stringify({ server, page: token, since, again });
   return `<!doctype html><html><head><title>${title}</title></head><body>${body}<script id="serverpush-page" type="application/json">${record}</script></body></html>`;
 }
 

@@ -15,6 +15,7 @@ from typing import Any, Self
 import socketio
 
 from serverpush.exceptions import ConnectionRefused, PushServerAway
+from serverpush.remote.answers import Answers
 from serverpush.remote.connection import new_connection
 from serverpush.remote.handshake import Handshake, reason_of, status_of
 from serverpush.remote.mailbox import Mailbox
@@ -91,6 +92,7 @@ class Client:
         # Why it could not connect, since it last did.
         self._logged: set[str] = set()
         self._socketio: socketio.Client | None = None
+        self._answers = Answers()
         self._thread: threading.Thread | None = None
         # Why it has ended by itself.
         self._error: Exception | None = None
@@ -139,9 +141,7 @@ class Client:
         """
         subscription = Subscription(token, since)
         self._start()
-        answer = self._ask(subscription)
-        self._subscriptions.append(subscription)
-        return answer
+        return self._ask(subscription, is_new=True)
 
     def unsubscribe(self, token: str) -> None:
         """Follow a channel or a route no longer, unless it is by another token of it, too."""
@@ -158,6 +158,9 @@ class Client:
         """Disconnect, and end all iterations."""
         self._closed.set()
         self._mailbox.put(None)
+        # Whoever waits for a connection need not any longer.
+        self._ready.set()
+        self._answers.end()
         with self._lock:
             if self._socketio is not None:
                 self._disconnect(self._socketio)
@@ -282,12 +285,21 @@ class Client:
         timer.daemon = True
         timer.start()
 
-    def _ask(self, subscription: Subscription) -> dict[str, Any]:
+    def _ask(self, subscription: Subscription, *, is_new: bool = False) -> dict[str, Any]:
+        def take(answer: dict[str, Any]) -> None:
+            # What follows the answer may be a refresh, which is of this one too.
+            if "error" not in answer:
+                subscription.taken(answer)
+                if is_new:
+                    self._subscriptions.append(subscription)
+
         asked = {"channel": subscription.token}
         if subscription.since is not None:
             asked["since"] = subscription.since
         with self._mailbox.asking():
-            is_ready = self._ready.wait(ANSWER_SECONDS)
+            is_ready = not self._closed.is_set() and self._ready.wait(ANSWER_SECONDS)
+            if self._closed.is_set():
+                raise PushServerAway("this client is closed")
             if self._error is not None:
                 raise self._error
             connection = self._socketio
@@ -295,19 +307,23 @@ class Client:
                 raise PushServerAway("there is no connection")
             answer: dict[str, Any]
             try:
-                answer = connection.call("subscribe", asked, timeout=ANSWER_SECONDS)
+                answer = self._answers.ask(
+                    lambda done: connection.emit("subscribe", asked, callback=done),
+                    take,
+                    ANSWER_SECONDS,
+                )
             except socketio.exceptions.SocketIOError as error:
                 raise PushServerAway(str(error) or type(error).__name__) from error
         if "error" in answer:
             raise ConnectionRefused(answer.get("code", ""), answer["error"])
-        subscription.taken(answer["position"])
-        subscription.place = answer.get("channel"), answer.get("route")
         return answer
 
     def _connection(self) -> socketio.Client:
         """A new one, which has yet to connect."""
         made = new_connection(dict(self._handshake.options), self._take, self._note_broken)
         made.on("connect_error", self._note_refusal)
+        self._answers = answers = Answers()
+        made.on("disconnect", lambda *reason: answers.end())
         return made
 
     def _disconnect(self, connection: socketio.Client) -> None:

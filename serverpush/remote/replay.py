@@ -84,12 +84,13 @@ class Subscription:
             self.since = safe
         self.position = ""
 
-    def taken(self, position: str) -> None:
-        """The server has taken it, its log standing there."""
-        self.position = position
+    def taken(self, answer: dict[str, Any]) -> None:
+        """The server has taken it; its answer says where its log stands, and what it is of."""
+        self.position = answer["position"]
+        self.place = answer.get("channel"), answer.get("route")
         # One that has no place of its own to begin at begins here.
         if self.since is None:
-            self.since = position
+            self.since = self.position
 
     def go_on(self) -> None:
         """What was missed is gone, and has been told."""

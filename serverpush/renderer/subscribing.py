@@ -9,8 +9,9 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
 from django.core.signals import setting_changed
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 from django.utils.module_loading import import_string
@@ -30,7 +31,10 @@ REFUSALS = frozenset({301, 302, 303, 307, 308, 401, 403, 404})
 
 
 def subscribe(chain: Chain, job: SubscribeJob) -> SubscribeResult:
-    """Ask the permission hook, tell the receivers; what they raise is told in ``error``."""
+    """Ask the permission hook, tell the receivers; what they raise is told in ``error``.
+
+    But for ``PermissionDenied`` and ``Http404``, which say no as they do in a view.
+    """
     asking = _Asking(job)
     try:
         request = page_request(job.page, job.visitor, by_script=True)
@@ -44,6 +48,8 @@ def subscribe(chain: Chain, job: SubscribeJob) -> SubscribeResult:
                 asking.answer(chain, request, None)
     except BaseException as error:  # noqa: BLE001
         asking.error = error
+    if isinstance(asking.error, PermissionDenied | Http404):
+        return SubscribeResult(False)
     if asking.error is not None:
         return SubscribeResult(False, error=raised(asking.error))
     return asking.result

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from serverpush import tokens
-from serverpush.conf import Config, channel, config, is_loopback, losses_file
+from serverpush.conf import Config, channel, config, is_loopback, longest_history, losses_file
 from serverpush.exceptions import CannotStart, ChildFailed
 from serverpush.jobs import Job
 from serverpush.messages import Topic, most_data
@@ -183,6 +183,7 @@ class PushServer:
             size=config.history_size,
             seconds=config.history_seconds,
             limits=_limits,
+            longest=longest_history(),
         )
         skew = 0.0 if is_loopback(config.notifier_host) else REMOTE_SKEW
         self.dispatch = Dispatch(self.log, self._models, skew=skew)

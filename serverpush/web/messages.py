@@ -37,6 +37,7 @@ from serverpush.signals import post_send_update, pre_send_update
 from serverpush.tokens import user_key
 from serverpush.web.commits import after_commit
 from serverpush.web.outbox import outbox
+from serverpush.web.routes import plain
 
 Default = Callable[[Any], Any]
 
@@ -127,6 +128,7 @@ def push_route(
     using: str = DEFAULT_DB_ALIAS,
 ) -> None:
     """Send ``{route, type, body}`` to all who are subscribed to a route; see ``notify``."""
+    route = plain(route)
     topic = _checked(route_topic, route)
     if not isinstance(type, str):
         raise InvalidMessage(f"type is a text such as 'update', not {type!r}")

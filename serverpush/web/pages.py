@@ -132,7 +132,7 @@ def _can_come_again(request: HttpRequest, response: HttpResponseBase) -> bool:
 def _elements(
     request: HttpRequest, response: HttpResponseBase, is_live: bool, is_chosen: bool
 ) -> SafeString:
-    """Record and script; the script alone where the page can't be had again, but is to connect."""
+    """Record and script; the script alone where what there is to record can't be."""
     record = script = SafeString()
     is_asked = is_chosen or _is_wanted(request)
     try:
@@ -140,7 +140,8 @@ def _elements(
             script = _script(request, _server(request.get_host(), request.is_secure()))
         page = _page(request, response, is_live, is_asked)
         if page is not None:
-            record, script = _record(page), _script(request)
+            again = _can_come_again(request, response)
+            record, script = _record(page, again=again), _script(request)
     except Exception as error:
         if settings.DEBUG:
             raise
@@ -148,10 +149,11 @@ def _elements(
     return record + script
 
 
-def _record(page: Page) -> SafeString:
+def _record(page: Page, *, again: bool) -> SafeString:
+    """The record's element; ``again``: would the page be had again by its URL?"""
     server = _server(page.host, page.secure)
     value = {"server": server, "page": sign_page(page), "since": _timestamp(page.time)}
-    return json_script(value, RECORD_ID)
+    return json_script(value if again else {**value, "again": False}, RECORD_ID)
 
 
 def _page(
@@ -162,7 +164,7 @@ def _page(
     recorded = max(time.time(), began)
     match: Any = request.resolver_match
     dependencies = collect(match.func, request, match.args, match.kwargs) if is_live else ()
-    if not dependencies and not (is_asked and _can_come_again(request, response)):
+    if not dependencies and not is_asked:
         return None
     return build_page(
         request,

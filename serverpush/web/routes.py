@@ -41,11 +41,20 @@ def connect() -> None:
 
 
 def _saved(sender: Model, instance: models.Model, created: bool, using: str, **kwargs: Any) -> None:
-    name = "get_api_url"
-    if created and hasattr(sender, "get_api_list_url"):
-        name = "get_api_list_url"
-    if (route := _route(sender, instance, name)) is not None:
+    for route in _saved_routes(sender, instance, created):
         _push(route, "create" if created else "update", using)
+
+
+def _saved_routes(sender: Model, instance: models.Model, created: bool) -> list[str]:
+    """The route of what was saved, and those of its parents that have others."""
+    routes = []
+    for model in (sender, *sender._meta.get_parent_list()):
+        if hasattr(model, "get_api_url"):
+            has_list = created and hasattr(model, "get_api_list_url")
+            routes.append(
+                _route(model, instance, "get_api_list_url" if has_list else "get_api_url")
+            )
+    return [each for each in dict.fromkeys(routes) if each is not None]
 
 
 def _deleted(
@@ -64,18 +73,29 @@ def _deleted(
     _push(route, "delete", using)
 
 
-def _route(sender: Model, instance: models.Model, name: str) -> str | None:
-    if is_suppressed() or reported_label(sender) is None:
+def plain(route: Any) -> Any:
+    """A route that is made when it is needed, as ``reverse_lazy`` does, as its text."""
+    return str(route) if isinstance(route, Promise) else route
+
+
+def _route(model: Model, instance: models.Model, name: str) -> str | None:
+    """What a method of an instance of a model, or of its parent, gives."""
+    if is_suppressed() or reported_label(model) is None:
         return None
     try:
-        route: str = getattr(instance, name)()
-        if isinstance(route, Promise):
-            route = str(route)
+        route: str = plain(getattr(_as(model, instance), name)())
         route_topic(route)
     except Exception as error:  # noqa: BLE001 - it is saved, and that must not fail here
-        _log_once(sender, name, error)
+        _log_once(model, name, error)
         return None
     return route
+
+
+def _as(model: Model, instance: models.Model) -> Any:
+    """An instance as its parent sees it: with that one's methods."""
+    classes = type(instance).__mro__
+    place = classes.index(model)
+    return super(classes[place - 1], instance) if place else instance
 
 
 def _push(route: str, type: str, using: str) -> None:

@@ -11,6 +11,7 @@ from serverpush.exceptions import BadMessage, InvalidMessage
 from serverpush.messages import Topic, channel_topic, route_topic
 from serverpush.tokens import session_hash, sign_topic, token_of
 from serverpush.web.pages import want_scripts
+from serverpush.web.routes import plain
 
 UNSAFE = set("&<>\"'\\`\n\r")
 
@@ -30,7 +31,7 @@ def route_token(request: HttpRequest, target: Any) -> str:
         target: an instance with ``get_api_url()``, or a route's text.
     """
     route = target.get_api_url() if hasattr(target, "get_api_url") else target
-    return _signed(request, route_topic, route)
+    return _signed(request, route_topic, plain(route))
 
 
 def user_token(request: HttpRequest) -> str:

@@ -1,8 +1,10 @@
 """One model for each thing that a dependency can be about."""
 
 import uuid
+from typing import Any
 
 from django.db import models
+from django.utils.functional import lazystr
 
 
 class Author(models.Model):
@@ -113,6 +115,17 @@ class Article(models.Model):
 
 class Report(Article):
     """Its child by multi-table inheritance."""
+
+
+class Review(Article):
+    """A child that has a route of its own, of both kinds made when they are needed."""
+
+    def get_api_url(self) -> Any:
+        return lazystr(f"/api/reviews/{self.pk}/")
+
+    @classmethod
+    def get_api_list_url(cls) -> str:
+        return "/api/reviews/"
 
 
 class Comment(models.Model):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,6 +42,55 @@ def test_who_subscribes_hears_that_there_is_no_connection(monkeypatch):
         pytest.raises(PushServerAway, match="no connection"),
     ):
         client.subscribe("token of news")
+
+
+class TestAnswers:
+    @pytest.fixture
+    def client(self, monkeypatch):
+        # It never connects: the library's thread is the test.
+        monkeypatch.setattr(clients.Client, "_start", lambda self: None)
+        client = Client("http://127.0.0.1:8013")
+        client._ready.set()
+        yield client
+        client._socketio = None
+
+    @staticmethod
+    def connect(client, emit):
+        client._socketio = SimpleNamespace(emit=emit)
+
+    def test_a_refresh_right_after_one_is_of_this_subscription_too(self, client):
+        """The library's thread goes on before who subscribes has been woken."""
+
+        def emit(name, asked, callback):
+            callback({"ok": True, "position": "9", "channel": "news"})
+            client._take("serverpush:refresh", {"reason": "history", "channel": "news"})
+
+        self.connect(client, emit)
+        client.subscribe("token of news", since="1")
+        assert [each.since for each in client._subscriptions] == ["9"]
+
+    def test_a_connection_that_is_lost_gives_none(self, client):
+        self.connect(client, lambda name, asked, callback: client._answers.end())
+        began = time.monotonic()
+        with pytest.raises(PushServerAway, match="no answer: the connection was lost"):
+            client.subscribe("token of news")
+        assert time.monotonic() - began < clients.ANSWER_SECONDS / 2
+        assert client._subscriptions == []
+        with pytest.raises(PushServerAway, match="no connection"):
+            client.subscribe("token of news")
+
+    def test_one_that_never_comes(self, client, monkeypatch):
+        monkeypatch.setattr(clients, "ANSWER_SECONDS", 0.1)
+        self.connect(client, lambda name, asked, callback: None)
+        with pytest.raises(PushServerAway, match="no answer: in 0 s"):
+            client.subscribe("token of news")
+
+    def test_a_client_that_is_closed_waits_for_none(self, client):
+        client.close()
+        began = time.monotonic()
+        with pytest.raises(PushServerAway, match="this client is closed"):
+            client.subscribe("token of news")
+        assert time.monotonic() - began < clients.ANSWER_SECONDS / 2
 
 
 class TestWhoTakesNothing:
@@ -84,10 +135,10 @@ class TestWhoTakesNothing:
         """It may come behind what nobody takes, if the same thread subscribes and iterates."""
 
         class Connection:
-            def call(self, *asked, timeout):
-                reading.join(timeout)
+            def emit(self, *asked, callback):
+                reading.join(20)
                 assert not reading.is_alive(), "the answer is never read"
-                return {"ok": True, "position": "9", "channel": "news"}
+                callback({"ok": True, "position": "9", "channel": "news"})
 
         client._ready.set()
         client._socketio = Connection()

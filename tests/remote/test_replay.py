@@ -94,24 +94,30 @@ def test_as_many_events_are_remembered_as_the_server_keeps():
 
 def test_a_subscription_goes_on_from_a_safe_position_only_if_it_followed_the_answer():
     subscription = Subscription("token", "1")
-    subscription.taken("3")
+    subscription.taken({"position": "3"})
     subscription.begin("2")
     assert subscription.since == "1"
-    subscription.taken("3")
+    subscription.taken({"position": "3"})
     subscription.begin("4")
     assert subscription.since == "4"
 
 
 def test_a_subscription_without_a_place_begins_where_it_was_taken():
     subscription = Subscription("token", None)
-    subscription.taken("3")
+    subscription.taken({"position": "3"})
     assert subscription.since == "3"
+
+
+def test_what_a_subscription_is_of_its_answer_says():
+    subscription = Subscription("token", None)
+    subscription.taken({"position": "3", "channel": "news"})
+    assert subscription.place == ("news", None)
 
 
 def test_after_a_refresh_a_subscription_goes_on_where_it_was_taken():
     subscription = Subscription("token", "1")
     subscription.go_on()
     assert subscription.since == "1"
-    subscription.taken("3")
+    subscription.taken({"position": "3"})
     subscription.go_on()
     assert subscription.since == "3"

@@ -4,9 +4,10 @@ import contextlib
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.db.backends.dummy.base import DatabaseWrapper
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 
 from serverpush.client import send_update
 from serverpush.jobs import SubscribeJob
@@ -82,6 +83,32 @@ def test_the_permission(chain, told, settings, hook):
     assert run(chain, job("open", asks=True, signal="subscribe")).allowed
     assert run(chain, job("closed", asks=True, signal="subscribe")) == SubscribeResult(False)
     assert told == [("came", "", "open")], "of what is refused nobody is told"
+
+
+def raises_denied(request, channel_id):
+    raise PermissionDenied("not you")
+
+
+def raises_not_found(request, channel_id):
+    raise Http404("no such room")
+
+
+@pytest.mark.parametrize("hook", [raises_denied, raises_not_found])
+def test_the_permission_may_say_no_as_a_view_does(chain, told, settings, hook):
+    settings.SERVERPUSH_CHANNEL_PERMISSION = f"{__name__}.{hook.__name__}"
+    assert run(chain, job("open", asks=True, signal="subscribe")) == SubscribeResult(False)
+    assert told == []
+
+
+def test_a_receiver_may_say_no_as_a_view_does(chain, told, monkeypatch):
+    def denies(channel_id, **kwargs):
+        raise PermissionDenied
+
+    channel_subscribe.connect(denies)
+    try:
+        assert run(chain, job(signal="subscribe")) == SubscribeResult(False)
+    finally:
+        channel_subscribe.disconnect(denies)
 
 
 def test_what_a_receiver_raises_is_told_by_its_place(chain, told):

@@ -284,13 +284,21 @@ class TestTag:
         assert page_of(response).dependencies == ()
         assert RECORD.sub("RECORD", response.content.decode()) == f"<p>RECORD{SCRIPT}</p>"
 
-    def test_the_answer_to_a_post_gets_the_script_alone(self, client):
-        # Had again by its URL, it would be another page.
-        assert client.post("/tagged/").content.decode() == f"<p>{SCRIPT}</p>"
+    def test_the_answer_to_a_post_says_that_its_url_gives_another_page(self, client):
+        before = time.time()
+        response = client.post("/tagged/")
+        assert page_of(response).dependencies == ()
+        record = record_of(response)
+        assert record["again"] is False
+        assert before - 0.001 <= float(record["since"]) <= time.time()
+        assert "again" not in record_of(client.get("/tagged/"))
 
-    def test_alone_it_says_where_to_connect(self, client, settings):
+    def test_without_a_record_the_script_says_where_to_connect(self, client, settings, caplog):
         settings.SERVERPUSH_URL = "/live"
-        assert 'data-server="/live"' in client.post("/tagged/").content.decode()
+        settings.SERVERPUSH_GLOBALS = [f"{views.__name__}.failing_update"]
+        settings.DEBUG = False
+        assert 'data-server="/live"' in client.get("/tagged/").content.decode()
+        assert "is served without live updates" in caplog.text
 
     def test_inject_false_leaves_only_the_tag(self, client, settings):
         settings.SERVERPUSH_INJECT = False

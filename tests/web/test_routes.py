@@ -13,7 +13,7 @@ from serverpush.messages import Message
 from serverpush.protocol import Change
 from serverpush.web import routes
 from serverpush.web.outbox import outbox
-from tests.project.models import Article, Book, Comment, Report
+from tests.project.models import Article, Book, Comment, Report, Review
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,6 +71,17 @@ def test_a_parent_that_stays_is_told_of_when_it_goes(sent):
     report.delete(keep_parents=True)
     Article.objects.get(pk=pk).delete()
     assert told(sent) == [("delete", f"/api/articles/{pk}/", {})] * 2
+
+
+def test_of_a_child_with_another_route_its_parent_s_too(sent):
+    review = Review.objects.create(title="one")
+    pk = review.pk
+    assert told(sent) == [("create", "/api/reviews/", {}), ("create", "/api/articles/", {})]
+    review.save()
+    routes = [f"/api/reviews/{pk}/", f"/api/articles/{pk}/"]
+    assert told(sent) == [("update", each, {}) for each in routes]
+    review.delete()
+    assert told(sent) == [("delete", each, {}) for each in routes]
 
 
 def test_beside_its_change(sent):

@@ -29,6 +29,7 @@ class Log:
         size: entries kept at most.
         seconds: how long an entry is kept.
         limits: the same for the messages of a topic; None: as for all else.
+        longest: seconds for which the messages of any topic are kept; None: as all else.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Log:
         size: int,
         seconds: float,
         limits: Limits | None = None,
+        longest: float | None = None,
     ) -> None:
         self.epoch = epoch
         self.size = size
@@ -52,7 +54,9 @@ class Log:
         self._instances: OrderedDict[Instance, deque[tuple[Position, Change]]] = OrderedDict()
         self._gaps: deque[Position] = deque()
         # Messages have histories of their own, which may reach further back.
-        self.topics = Topics(self.floor, limits or (lambda topic: (size, seconds)), seconds)
+        self.topics = Topics(
+            self.floor, limits or (lambda topic: (size, seconds)), max(seconds, longest or 0)
+        )
         self._last_gap: Position | None = None
 
     def __len__(self) -> int:

@@ -35,7 +35,8 @@ class Topics:
         floor: the position before which nothing is known.
         limits: gives how many messages of a topic are kept at most, and for how many
             seconds.
-        seconds: how long it is remembered of a topic that its messages are gone.
+        seconds: how long it is remembered of a topic that its messages are gone: as long as
+            those of any may be kept, for what is forgotten of one is forgotten of all.
     """
 
     def __init__(self, floor: Position, limits: Limits, seconds: float) -> None:

@@ -45,7 +45,7 @@ class Pages(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         STEPS["examples"] += 1
-        self.world = World(size=12)
+        self.world = World(size=12, shelf=2)
         self.clients: list[Client] = []
         self.rendering: list[dict[str, Any]] = []
         self.unreported: list[tuple[int, str, float]] = []

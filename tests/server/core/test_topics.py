@@ -68,6 +68,25 @@ def test_a_topic_that_is_forgotten_is_not_taken_for_one_that_never_was(log):
     assert log.covers_topic(NEWS, log.head)
 
 
+def test_a_topic_is_remembered_as_long_as_any_may_be_kept():
+    """What is forgotten of one is forgotten of all: of those, too, that keep more."""
+    log = Log(
+        epoch="e",
+        now=1000,
+        size=10,
+        seconds=10,
+        limits=lambda topic: LIMITS.get(topic, (10, 10.0)),
+        longest=1000,
+    )
+    start = log.head
+    send(log, "route:/api/", "1")
+    log.topics.trim(log.at(1500))
+    send(log, CHAT, "x", now=1500)
+    assert log.covers_topic(CHAT, start)
+    assert kept(log, CHAT, start) == ["x"]
+    assert not log.covers_topic("route:/api/", start)
+
+
 def test_the_changes_that_come_do_not_push_messages_out(log):
     start = log.head
     send(log, CHAT, "x")

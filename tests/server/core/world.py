@@ -60,6 +60,7 @@ class World:
     now: float = 1000.0
     behind: float = 0.0
     size: int = 1000
+    shelf: int | None = None
     sent: dict[str, list[Send | Refresh]] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
     renders: dict[str, RenderResult] = field(default_factory=dict)
@@ -174,17 +175,24 @@ class World:
             return RenderResult("gone")
         return RenderResult("done", json.dumps(row))
 
-    # A view that shows row 1 and the row that row 1's shelf names
+    # A view that shows row 1, the row that row 1's shelf names, and perhaps a shelf's rows
 
     def shown(self) -> list[Any]:
         first = self.rows.get(1)
-        return [first, self.rows.get(first["shelf"]) if first else None]
+        shown = [first, self.rows.get(first["shelf"]) if first else None]
+        if self.shelf is None:
+            return shown
+        return [*shown, [row for _, row in sorted(self.rows.items()) if row["shelf"] == self.shelf]]
 
     def followed(self) -> tuple[Dependency, ...]:
         """What the view depends on: another row when row 1 names another."""
         keys = {1} | ({self.rows[1]["shelf"]} if 1 in self.rows else set())
+        conditions = [where(pk=key) for key in sorted(keys)]
+        if self.shelf is not None:
+            conditions.append(asking(shelf=self.shelf))
         return tuple(
-            dependency(where(pk=key), name="page", serializer=FOLLOWING) for key in sorted(keys)
+            dependency(each, name="page", serializer=FOLLOWING, keys=self.keys(each))
+            for each in conditions
         )
 
     def follow(self, job: RenderJob) -> RenderResult:
