@@ -172,6 +172,18 @@ def test_notes_ring_in_all_windows_of_their_user_and_in_no_other(two, demo):
     expect(grace.locator("#bell")).to_have_attribute("data-unread", "0")
 
 
+def test_the_answer_to_a_form_with_errors_hears_notes_too(two):
+    ada, _ = two("/bell/", "ada")
+    grace, _ = two("/bell/", "grace")
+    grace.evaluate("() => document.querySelector('#ring').submit()")
+    grace.wait_for_url("**/bell/ring/")
+    connected(grace)
+    ada.select_option("#recipient", label="grace")
+    ada.fill("#note", "Try again")
+    ada.click("#ring button")
+    expect(grace.locator("[data-notice]")).to_have_text("ada: Try again")
+
+
 def test_a_list_follows_the_routes_of_its_api(two):
     one, other = two("/books/")
     for page in (one, other):
