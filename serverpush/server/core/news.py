@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 
+from serverpush.protocol import Key
 from serverpush.server.core.cohorts import Audience
 from serverpush.server.core.connection import Connection
 from serverpush.server.core.owed import Owed
 from serverpush.server.core.told import Saying, Told
 
+# Characters of a payload that may be bare.
+MAX_BARE = 200
 
-def news(owed: Owed, digest: int, renewed: Collection[str]) -> list[Connection]:
+
+def is_bare(payload: str, pk: Key | None) -> bool:
+    """Does a payload say no more than which instance it is of?
+
+    So it is where an event only says that there is something to be fetched.
+    """
+    if len(payload) > MAX_BARE:
+        return False
+    value = json.loads(payload)
+    values = value.values() if isinstance(value, dict) else value
+    return all(
+        each is None or each is True or each in ("", [], {}) or str(each) == str(pk)
+        for each in (values if isinstance(value, dict | list) else [value])
+    )
+
+
+def news(owed: Owed, digest: int | None, renewed: Collection[str]) -> list[Connection]:
     """Those whom a result is to be sent to; takes note that they have been told.
 
     Arguments:
         owed: what the result is for.
-        digest: of the result's payload.
+        digest: of the result's payload; None for one that says nothing to be compared.
         renewed: the ids of those whose pages have other dependencies now, and have to hear
             of that in any case.
     """
@@ -48,7 +68,7 @@ def _together(
     left = [each for each in to.left if each.is_due]
     elsewhere = [each for each in left if _is_new(each, owed, saying, renewed)]
     here = [each for each in connections if each not in to.left]
-    if word is not None and is_same and here and _may_repeat(owed, here[0]):
+    if word is not None and is_same and here and _may_repeat(owed, here[0], saying):
         here = [each for each in to.since(word.upto) if each.is_due]
     return here + elsewhere
 
@@ -78,16 +98,16 @@ def _is_new(connection: Connection, owed: Owed, saying: Saying, renewed: Collect
         told.forget(name)
     else:
         told.note(name, saying)
-    is_same = last is not None and last.saying == saying and _may_repeat(owed, connection)
+    is_same = last is not None and last.saying == saying and _may_repeat(owed, connection, saying)
     return not is_same or connection.id in renewed
 
 
-def _may_repeat(owed: Owed, connection: Connection) -> bool:
+def _may_repeat(owed: Owed, connection: Connection, saying: Saying) -> bool:
     """Need the same not be said again where it was the last that was said by this name?
 
     A view that a page has by several names makes the whole of it, by each of them.
     """
-    if owed.action != "changed":
+    if owed.action != "changed" or saying[2] is None:
         return False
     dependency = owed.dependency
     return dependency.serializer.kind != "view" or all(

@@ -9,7 +9,7 @@ from serverpush.protocol import Page, Position
 from serverpush.server.core.actions import Send
 from serverpush.server.core.cohorts import Audience
 from serverpush.server.core.connection import Connection
-from serverpush.server.core.news import news
+from serverpush.server.core.news import is_bare, news
 from serverpush.server.core.owed import Owed
 
 _Alike = tuple[Any, ...]
@@ -43,8 +43,8 @@ def _alike(
     owed: list[Owed], payload: str, pages: Mapping[str, Page], unsettled: Position
 ) -> Iterator[Send]:
     alike: dict[_Alike, tuple[Owed, list[str]]] = {}
-    digest = hash(payload)
     for each in owed:
+        digest = None if is_bare(payload, each.pk) else hash(payload)
         for safe, page, ids in _stands(each, news(each, digest, pages), pages, unsettled):
             same = (each.action, each.step.position, safe, page)
             if same in alike:

@@ -8,7 +8,7 @@ from itertools import count
 
 from serverpush.protocol import Key
 
-Saying = tuple[str, Key | None, int]
+Saying = tuple[str, Key | None, int | None]
 """An update, by its mark, an instance, None for a page as a whole, and a result's digest."""
 
 # Events by name of which the last is kept; a page has hardly more.

@@ -113,6 +113,28 @@ def test_updates_of_other_names_are_apart(world, ids):
 
 
 @pytest.mark.parametrize("ids", [("one",), ("one", "two", "three")])
+@pytest.mark.parametrize(
+    "bare", ["{}", "[]", "null", "true", '""', "1", '"1"', '{"pk": 1}', '{"id": "1", "more": []}']
+)
+def test_what_says_no_more_than_which_instance_it_is_of_is_said_each_time(world, ids, bare):
+    world.reads["book"] = ()
+    world.renders["book"] = RenderResult("done", bare)
+    join(world, *ids)
+    for title in ("a", "b", "c"):
+        save(world, title)
+    assert counts(world, *ids) == [3] * len(ids)
+
+
+@pytest.mark.parametrize("said", ["2", "false", "0", '{"pk": 1, "title": "a"}', f'"{"1" * 300}"'])
+def test_what_says_more_is_said_once(world, said):
+    world.renders["book"] = RenderResult("done", said)
+    join(world, "one")
+    for title in ("a", "b", "c"):
+        save(world, title)
+    assert counts(world, "one") == [1]
+
+
+@pytest.mark.parametrize("ids", [("one",), ("one", "two", "three")])
 @pytest.mark.parametrize("lost", ["failed", "gap"])
 def test_who_was_told_to_refresh_may_show_something_else_by_now(world, ids, lost):
     join(world, *ids)
