@@ -1,10 +1,9 @@
-"""A small site in memory, with django-serverpush or without: ``BENCH_WITH`` says."""
+"""A small site in memory."""
 
 import os
 
 import tests.settings
 
-WITH = os.environ["BENCH_WITH"] == "1"
 # The push server's, whose notifier takes what is signed with it.
 SECRET_KEY = tests.settings.SECRET_KEY
 ALLOWED_HOSTS = ["*"]
@@ -15,7 +14,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    *(["serverpush"] if WITH else []),
+    "serverpush",
     "tests.project",
 ]
 MIDDLEWARE = [
@@ -25,8 +24,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    *(["serverpush.middleware.ServerPushMiddleware"] if WITH else []),
+    "serverpush.middleware.ServerPushMiddleware",
 ]
-TEMPLATES = tests.settings.TEMPLATES if WITH else []
+TEMPLATES = tests.settings.TEMPLATES
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-SERVERPUSH_NOTIFIER_PORT = int(os.environ.get("BENCH_PORT", "1"))
+SERVERPUSH_NOTIFIER_PORT = int(os.environ["BENCH_PORT"])
