@@ -127,8 +127,9 @@ class Dispatch:
             self._following.unwatch(connection)
 
     def tick(self) -> list[Action]:
-        """Tell who has to refresh; and quiet pages, before the log forgets it, where they stand."""
+        """Each second: tell who has to refresh, and quiet pages, in time, where they stand."""
         actions: list[Action] = []
+        self._glimpses.tick()
         if overdue := self._owing.tick():
             actions.append(Refresh(tuple(overdue), "history"))
         told = self.registry.behind(self.log.fading(), self.log.head, MAX_TOLD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 
+from serverpush.protocol import Key
 from serverpush.server.core.cohorts import Audience, Cohort
 from serverpush.server.core.index import Index
 from serverpush.server.core.log import Instance
@@ -16,6 +17,9 @@ from serverpush.server.core.steps import Step
 from serverpush.server.core.watched import Watched
 
 MAX_ANSWERS = 10_000
+# Seconds between two times that the views of a condition are made anew for a doubt: an instance
+# that is saved again and again is in doubt each time, whatever it is about.
+DOUBT_TICKS = 5
 
 
 class Glimpses:
@@ -44,6 +48,9 @@ class Glimpses:
         self._horizon = 0.0
         # What was found out during the renderings under way, and from when on it was so.
         self._steps: dict[Instance, tuple[float, Step]] = {}
+        self._ticks = 0
+        # What is in doubt, and has to wait.
+        self._waiting: dict[Watched, list[Owed]] = {}
 
     def answered(self, asked: Asked, step: Step, settled: Collection[int], now: float) -> None:
         """Take note of the answer about an instance that changed.
@@ -56,7 +63,7 @@ class Glimpses:
             return
         for watched in self._index.reread(asked.model, began, now):
             if watched.number <= asked.newest and watched.number not in settled:
-                self._owing.owe_views(watched, asked.pk, step)
+                self._doubt(watched, asked.pk, step)
         if self._renderings.oldest is None:
             self._steps.clear()
             return
@@ -81,13 +88,41 @@ class Glimpses:
                 may_be_read = step.position > run.started and began <= until
                 is_member = pk in (watched.members or ())
                 if model == watched.condition.model and may_be_read and not is_member:
-                    self._owing.owe_views(watched, pk, step)
+                    self._doubt(watched, pk, step)
         oldest = self._renderings.oldest
         self._steps = {
             key: (began, step)
             for key, (began, step) in self._steps.items()
             if oldest is not None and step.position > oldest
         }
+
+    def tick(self) -> None:
+        """Each second: have those views made anew that have waited long enough."""
+        self._ticks += 1
+        for watched in [each for each in self._waiting if self._is_due(each)]:
+            watched.doubted = self._ticks
+            self._owing.owe(self._waiting.pop(watched))
+
+    def _doubt(self, watched: Watched, pk: Key, step: Step) -> None:
+        """The views that depend on a condition may show an instance that does not meet it."""
+        owed = self._owing.views(watched, pk, step)
+        if self._is_due(watched):
+            watched.doubted = self._ticks
+            self._owing.owe(owed)
+            return
+        waiting = self._waiting.setdefault(watched, [])
+        latest = {each.slot: each for each in waiting}
+        for each in owed:
+            earlier = latest.get(each.slot)
+            if earlier is not None and _are_of_the_same(earlier, each):
+                earlier.fold(each, same_instance=False)
+            else:
+                # Until it is owed, nobody is told to have had everything.
+                each.hold()
+                waiting.append(each)
+
+    def _is_due(self, watched: Watched) -> bool:
+        return self._ticks - watched.doubted >= DOUBT_TICKS
 
     def _began(self, asked: Asked, step: Step, now: float) -> float | None:
         """Since when there was a state that the database was not asked about, if there was.
@@ -103,6 +138,12 @@ class Glimpses:
         if step.at <= answered + self._margin:
             return min(changed, step.at)
         return step.at if step.is_folded else None
+
+
+def _are_of_the_same(one: Owed, other: Owed) -> bool:
+    """Of two that are for all of a cohort, has nobody joined it in between?"""
+    mine, others = one.to, other.to
+    return isinstance(mine, Audience) and isinstance(others, Audience) and mine.upto == others.upto
 
 
 def _conditions(run: Run, owed: Iterable[Owed]) -> list[Watched]:

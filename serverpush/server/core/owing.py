@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from serverpush.protocol import Key, Position
-from serverpush.server.core.cohorts import Cohort
+from serverpush.server.core.cohorts import Audience, Cohort
 from serverpush.server.core.connection import Connection
 from serverpush.server.core.following import Following
 from serverpush.server.core.log import Log
@@ -83,14 +83,21 @@ class Owing:
                     self._renderings.owe(Owed.at(each, place, pk, step, before, after))
             self._look_for_overdue(cohort, alone)
 
-    def owe_views(self, watched: Watched, pk: Key, step: Step) -> None:
-        """Have the views made anew that depend on a condition, and may show an instance."""
-        for cohort, places in list(watched.watchers.items()):
-            for place in places:
-                if cohort.dependencies[place].serializer.kind == "view":
-                    owed = Owed.together(cohort, (), place, pk, step, before=None, after=False)
-                    self._renderings.owe(owed)
-            self._look_for_overdue(cohort, [])
+    def views(self, watched: Watched, pk: Key, step: Step) -> list[Owed]:
+        """What would have the views made anew that depend on a condition an instance may meet."""
+        return [
+            Owed.together(cohort, (), place, pk, step, before=None, after=False)
+            for cohort, places in watched.watchers.items()
+            for place in places
+            if cohort.dependencies[place].serializer.kind == "view"
+        ]
+
+    def owe(self, owed: Iterable[Owed]) -> None:
+        """Owe this to whom it is for."""
+        for each in owed:
+            self._renderings.owe(each)
+            if isinstance(each.to, Audience):
+                self._look_for_overdue(each.to.cohort, [])
 
     def give_up(self, connection: Connection) -> None:
         """Owe a connection no updates for now, as it has to load its page again."""

@@ -205,6 +205,70 @@ def test_nothing_is_kept_of_what_no_rendering_can_have_read(world, ids):
     assert kept._steps == {}
 
 
+def hot(world, times):
+    """A book of another shelf is saved again and again, and nobody's clock is exact."""
+    world.dispatch._glimpses._margin = 0.1
+    for _ in range(times):
+        world.save(2, shelf=2)
+        world.save(2, shelf=2)
+        world.work()
+
+
+def test_what_is_saved_again_and_again_is_not_in_doubt_each_time(world, ids):
+    begun = begin(world)
+    hot(world, 1)
+    world.answer(begun[0], world.execute(begun[1]))
+    world.work()
+    world.jobs.clear()
+    hot(world, 20)
+    assert world.count(RenderJob) == 0
+    for tick in range(1, 11):
+        world.do(world.dispatch.tick())
+        world.work()
+        hot(world, 20)
+        assert world.count(RenderJob) == tick // glimpses.DOUBT_TICKS
+
+
+def test_meanwhile_nobody_is_told_to_have_had_everything(world, ids):
+    begun = begin(world)
+    hot(world, 1)
+    world.answer(begun[0], world.execute(begun[1]))
+    world.work()
+    before = world.log.head
+    hot(world, 3)
+    connection = world.dispatch.registry.get(ids[-1])
+    assert connection.safe(world.dispatch.unsettled()) == before
+    for _ in range(glimpses.DOUBT_TICKS):
+        world.do(world.dispatch.tick())
+        world.work()
+    assert connection.safe(world.dispatch.unsettled()) == world.log.head
+
+
+def test_who_joins_meanwhile_and_who_leaves(world, ids):
+    begun = begin(world)
+    hot(world, 1)
+    world.answer(begun[0], world.execute(begun[1]))
+    world.work()
+    hot(world, 3)
+    world.connect("late", world.dispatch.registry.get(ids[0]).page, since=world.log.head)
+    hot(world, 3)
+    world.dispatch.disconnect(ids[0])
+    for id in [*ids, "late"]:
+        world.sent.pop(id, None)
+    world.jobs.clear()
+    for _ in range(glimpses.DOUBT_TICKS):
+        world.do(world.dispatch.tick())
+        world.work()
+    assert world.count(RenderJob) == 1
+    for id in [*ids[1:], "late"]:
+        connection = world.dispatch.registry.get(id)
+        assert connection.safe(world.dispatch.unsettled()) == world.log.head
+        assert connection.owed == 0
+        world.dispatch.disconnect(id)
+    world.dispatch.disconnect("late")
+    assert world.dispatch._glimpses._waiting == {}
+
+
 def test_only_views_are_made_anew(ids):
     world = Shelf(rows={1: {"pk": 1, "shelf": 1}})
     world.reads["book"] = ()

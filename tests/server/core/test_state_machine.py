@@ -13,8 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition
 from serverpush.jobs import MatchJob, RenderJob
 from serverpush.protocol import Dependency, Gap, Page, Serializer, Visitor
 from serverpush.results import EVERYTHING, MatchResult, RenderResult
-from serverpush.server.core.actions import Refresh, Report
+from serverpush.server.core.actions import Ready, Refresh, Report
 from serverpush.server.core.dispatch import Dispatch
+from serverpush.server.core.glimpses import DOUBT_TICKS
 from serverpush.server.core.log import Log
 
 from .machine import STEPS, Client, rows_of, step
@@ -388,9 +389,11 @@ class Pages(RuleBasedStateMachine):
         for ticket, job, result in self.running:
             self.apply(self.world.dispatch.answer(ticket, result or self.world.execute(job)))
         self.running.clear()
-        while (found := self.world.dispatch.next_job()) is not None:
-            ticket, job = found
-            self.apply(self.world.dispatch.answer(ticket, self.world.execute(job)))
+        for _ in range(DOUBT_TICKS + 1):
+            while (found := self.world.dispatch.next_job()) is not None:
+                ticket, job = found
+                self.apply(self.world.dispatch.answer(ticket, self.world.execute(job)))
+            self.apply([each for each in self.world.dispatch.tick() if not isinstance(each, Ready)])
 
     def teardown(self) -> None:
         self.render_all()
