@@ -36,9 +36,13 @@ class Answers:
         found: list[Any] = []
 
         def answered(answer: Any) -> None:
-            take(answer)
-            found.append(answer)
-            done.set()
+            with self._lock:
+                is_waited_for = done in self._waiting
+            # Whoever asked was told that there is none, and may ask again.
+            if is_waited_for:
+                take(answer)
+                found.append(answer)
+                done.set()
 
         with self._lock:
             if self._is_over:

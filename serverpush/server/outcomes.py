@@ -63,7 +63,7 @@ class Outcomes:
         """Take a job's result."""
         try:
             if isinstance(result, MatchResult | RenderResult):
-                self._do(self._dispatch.answer(ticket, result))
+                self._do(self._dispatch.answer(ticket, result, self._clock()))
             elif isinstance(result, AccessResult):
                 self._do(self._access.answer(ticket, result, self._clock()))
                 self._connections.looked(ticket.visits)

@@ -85,6 +85,16 @@ class TestAnswers:
         with pytest.raises(PushServerAway, match="no answer: in 0 s"):
             client.subscribe("token of news")
 
+    def test_one_that_comes_too_late_is_let_be(self, client, monkeypatch):
+        """Who subscribes has been told that there is none, and may have done it again."""
+        monkeypatch.setattr(clients, "ANSWER_SECONDS", 0.1)
+        late = []
+        self.connect(client, lambda name, asked, callback: late.append(callback))
+        with pytest.raises(PushServerAway):
+            client.subscribe("token of news")
+        late[0]({"ok": True, "position": "9", "channel": "news"})
+        assert client._subscriptions == []
+
     def test_a_client_that_is_closed_waits_for_none(self, client):
         client.close()
         began = time.monotonic()

@@ -242,7 +242,7 @@ def take_events_of_one_name_for_independent():
 
     def note_the_first(self, name, saying, upto=0):
         word = self.get(name)
-        if word is None or word.saying[:2] == saying[:2]:
+        if None in (word, saying) or word.saying is None or word.saying[:2] == saying[:2]:
             note(self, name, saying, upto)
 
     told.Told.note = note_the_first

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from serverpush.protocol import Dependency, Position
@@ -23,12 +25,24 @@ if TYPE_CHECKING:
 MAX_COUNTED = 16
 
 
+@dataclass(slots=True)
+class Reading:
+    """That a view has read what meets a condition, for all of a cohort.
+
+    What was committed ``until`` then, in seconds since the epoch, it may have seen.
+    ``doubted`` is the tick in which it was last made anew for a doubt about that.
+    """
+
+    until: float
+    doubted: float = -inf
+
+
 class Cohort:
     """Connections whose pages have the same updates, in the order in which they came.
 
     ``watched`` and ``marks`` stand beside the dependencies of their pages, place by
     place. ``audiences`` are those that are owed something, the earliest first. ``told``
-    is what was sent to all of them.
+    is what was sent to all of them, and ``readings`` what views have read for them.
     """
 
     __slots__ = (
@@ -39,6 +53,7 @@ class Cohort:
         "key",
         "marks",
         "members",
+        "readings",
         "told",
         "watched",
     )
@@ -50,6 +65,7 @@ class Cohort:
         self.members: dict[Connection, None] = {}
         self.audiences: dict[Audience, int] = {}
         self.told = Told()
+        self.readings: dict[Watched, Reading] = {}
         self._serial = 0
         self._floors = Floors()
         self._counts: dict[Sources, Counter[Values]] = {}

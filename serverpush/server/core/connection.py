@@ -41,9 +41,14 @@ class Connection:
     overdue: bool = False
     # Seconds by which the clocks of the site's machines may differ.
     margin: float = 0
+    # Of the page that it came with: what a view reads that ran again is for ``Glimpses``.
+    doubtful_until: float = field(init=False)
     _own: Group | None = None
     _values: dict[Sources, Values] = field(default_factory=dict)
     _cookies: dict[str, list[str]] | None = None
+
+    def __post_init__(self) -> None:
+        self.doubtful_until = self.page.recorded + self.margin
 
     @property
     def watched(self) -> list[Watched]:
@@ -72,7 +77,7 @@ class Connection:
         Then nobody knows on which side of it the view read, and on which side
         the page's instances were listed.
         """
-        return at <= self.page.recorded + self.margin
+        return at <= self.doubtful_until
 
     def safe(self, unsettled: Position) -> Position:
         """The position up to which it has been sent everything.

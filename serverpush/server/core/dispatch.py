@@ -65,7 +65,9 @@ class Dispatch:
         self._renderings = Renderings()
         self._following = Following(log, self.index, self._matchings, self._renderings, self.at)
         self._owing = Owing(log, self.registry, self._renderings, self._following, self.unsettled)
-        self._glimpses = Glimpses(self.index, self._renderings, self._owing, margin=margin)
+        self._glimpses = Glimpses(
+            self.index, self._renderings, self._owing, margin=margin, skew=skew
+        )
         self._memberships = Memberships(
             log, self.index, self._glimpses, self.registry, self._renderings, self._owing
         )
@@ -212,8 +214,11 @@ class Dispatch:
         """The next job for a renderer and the ticket to answer it with, if there is one."""
         return self._jobs.next()
 
-    def answer(self, ticket: Ticket, result: MatchResult | RenderResult) -> list[Action]:
-        """Take the result of a job."""
+    def answer(
+        self, ticket: Ticket, result: MatchResult | RenderResult, now: float = 0
+    ) -> list[Action]:
+        """Take the result of a job; ``now`` is in seconds since the epoch."""
+        self.log.now = max(self.log.now, now)
         if isinstance(ticket, Asked):
             assert isinstance(result, MatchResult)
             if result.error:
@@ -296,7 +301,6 @@ class Dispatch:
             return [report, *([Refresh(tuple(told), "error")] if told else [])]
         pages, overdue = self._following.replace(owed, result.page, run)
         if result.page is not None:
-            self.registry.renew(pages)
             # Before it is sent: what is owed because of it holds the safe positions back.
             self._glimpses.read(run, owed, result.page.recorded)
         actions: list[Action] = list(sends(owed, result.payload, pages, self.unsettled()))

@@ -64,6 +64,12 @@ class Following:
             )
             for each in page.dependencies
         ]
+        if follow:
+            for each, dependency in zip(watched, page.dependencies, strict=True):
+                # An answer may have been ahead of the log, and of this page.
+                for pk in dependency.keys or ():
+                    if each.members is not None and pk not in each.members:
+                        self._index.doubt(each, pk)
         told = digests(page.dependencies)
         key = (tuple(each.number for each in watched), tuple(told), connection.common)
         self._cohorts.join(connection, key, watched, [each[:SHORT] for each in told])

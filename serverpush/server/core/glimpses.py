@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
-from serverpush.protocol import Key
-from serverpush.server.core.cohorts import Audience, Cohort
+from serverpush.server.core.cohorts import Audience, Cohort, Reading
 from serverpush.server.core.index import Index
 from serverpush.server.core.log import Instance
 from serverpush.server.core.matchings import Asked
-from serverpush.server.core.owed import Owed
+from serverpush.server.core.owed import Owed, Slot
 from serverpush.server.core.owing import Owing
 from serverpush.server.core.renderings import Renderings, Run
 from serverpush.server.core.steps import Step
@@ -33,15 +32,23 @@ class Glimpses:
         renderings: tells which are under way.
         owing: has views made anew.
         margin: seconds by which the times of commits and of renderings may be off.
+        skew: seconds by which the site's clock may be ahead of this one's.
     """
 
     def __init__(
-        self, index: Index, renderings: Renderings, owing: Owing, *, margin: float
+        self,
+        index: Index,
+        renderings: Renderings,
+        owing: Owing,
+        *,
+        margin: float,
+        skew: float,
     ) -> None:
         self._index = index
         self._renderings = renderings
         self._owing = owing
         self._margin = margin
+        self._skew = skew
         # Of each instance when it was last answered for, and when it had changed; and how
         # late those were answered for that are forgotten. In seconds since the epoch.
         self._answers: OrderedDict[Instance, tuple[float, float]] = OrderedDict()
@@ -50,7 +57,7 @@ class Glimpses:
         self._steps: dict[Instance, tuple[float, Step]] = {}
         self._ticks = 0
         # What is in doubt, and has to wait.
-        self._waiting: dict[Watched, list[Owed]] = {}
+        self._waiting: dict[Slot, tuple[Reading, Owed]] = {}
 
     def answered(self, asked: Asked, step: Step, settled: Collection[int], now: float) -> None:
         """Take note of the answer about an instance that changed.
@@ -63,7 +70,10 @@ class Glimpses:
             return
         for watched in self._index.reread(asked.model, began, now):
             if watched.number <= asked.newest and watched.number not in settled:
-                self._doubt(watched, asked.pk, step)
+                for cohort in list(watched.watchers):
+                    reading = cohort.readings.get(watched)
+                    if reading is not None and began <= reading.until:
+                        self._doubt(reading, self._owing.views(watched, cohort, asked.pk, step))
         if self._renderings.oldest is None:
             self._steps.clear()
             return
@@ -82,47 +92,56 @@ class Glimpses:
             recorded: when its page was, in seconds since the epoch.
         """
         until = recorded + self._margin
-        for watched in _conditions(run, owed):
+        for cohort, watched in _conditions(run, owed):
             self._index.note_reread(watched, until)
+            reading = cohort.readings.setdefault(watched, Reading(until))
+            reading.until = max(reading.until, until)
             for (model, pk), (began, step) in self._steps.items():
                 may_be_read = step.position > run.started and began <= until
                 is_member = pk in (watched.members or ())
                 if model == watched.condition.model and may_be_read and not is_member:
-                    self._doubt(watched, pk, step)
+                    self._doubt(reading, self._owing.views(watched, cohort, pk, step))
+        self._forget()
+
+    def tick(self) -> None:
+        """Each second: have those views made anew that have waited long enough."""
+        self._ticks += 1
+        self._forget()
+        due = [slot for slot, (reading, _) in self._waiting.items() if self._is_due(reading)]
+        for slot in due:
+            reading, owed = self._waiting.pop(slot)
+            reading.doubted = self._ticks
+            self._owing.owe([owed])
+
+    def _doubt(self, reading: Reading, owed: list[Owed]) -> None:
+        """What a cohort's views have read may be no more; ``owed`` has them made anew."""
+        if self._is_due(reading):
+            reading.doubted = self._ticks
+            self._owing.owe(owed)
+            return
+        for each in owed:
+            # Until it is owed, nobody is told to have had everything.
+            each.hold()
+            _, earlier = self._waiting.pop(each.slot, (None, None))
+            if earlier is not None:
+                # Who is in another cohort by now waits no longer.
+                those = list(earlier.to.left) if isinstance(earlier.to, Audience) else []
+                self._owing.owe([earlier.apart(one) for one in those])
+                each.fold(earlier, same_instance=False)
+                earlier.release()
+            self._waiting[each.slot] = reading, each
+
+    def _is_due(self, reading: Reading) -> bool:
+        return self._ticks - reading.doubted >= DOUBT_TICKS
+
+    def _forget(self) -> None:
+        """Forget what no rendering that is under way can have read."""
         oldest = self._renderings.oldest
         self._steps = {
             key: (began, step)
             for key, (began, step) in self._steps.items()
             if oldest is not None and step.position > oldest
         }
-
-    def tick(self) -> None:
-        """Each second: have those views made anew that have waited long enough."""
-        self._ticks += 1
-        for watched in [each for each in self._waiting if self._is_due(each)]:
-            watched.doubted = self._ticks
-            self._owing.owe(self._waiting.pop(watched))
-
-    def _doubt(self, watched: Watched, pk: Key, step: Step) -> None:
-        """The views that depend on a condition may show an instance that does not meet it."""
-        owed = self._owing.views(watched, pk, step)
-        if self._is_due(watched):
-            watched.doubted = self._ticks
-            self._owing.owe(owed)
-            return
-        waiting = self._waiting.setdefault(watched, [])
-        latest = {each.slot: each for each in waiting}
-        for each in owed:
-            earlier = latest.get(each.slot)
-            if earlier is not None and _are_of_the_same(earlier, each):
-                earlier.fold(each, same_instance=False)
-            else:
-                # Until it is owed, nobody is told to have had everything.
-                each.hold()
-                waiting.append(each)
-
-    def _is_due(self, watched: Watched) -> bool:
-        return self._ticks - watched.doubted >= DOUBT_TICKS
 
     def _began(self, asked: Asked, step: Step, now: float) -> float | None:
         """Since when there was a state that the database was not asked about, if there was.
@@ -135,28 +154,21 @@ class Glimpses:
         self._answers[key] = now, step.at
         if len(self._answers) > MAX_ANSWERS:
             _, (self._horizon, _) = self._answers.popitem(last=False)
-        if step.at <= answered + self._margin:
+        if step.at <= answered + self._margin + self._skew:
             return min(changed, step.at)
         return step.at if step.is_folded else None
 
 
-def _are_of_the_same(one: Owed, other: Owed) -> bool:
-    """Of two that are for all of a cohort, has nobody joined it in between?"""
-    mine, others = one.to, other.to
-    return isinstance(mine, Audience) and isinstance(others, Audience) and mine.upto == others.upto
-
-
-def _conditions(run: Run, owed: Iterable[Owed]) -> list[Watched]:
-    """Those that the pages depend on for which a view ran."""
+def _conditions(run: Run, owed: Iterable[Owed]) -> Iterator[tuple[Cohort, Watched]]:
+    """Those that the pages depend on for which a view ran, by their cohorts."""
     cohorts: dict[Cohort, None] = {}
     for each in owed:
         if isinstance(each.to, Audience) and each.to.cohort.members:
             cohorts[each.to.cohort] = None
         those = each.to.left if isinstance(each.to, Audience) else each.to
         cohorts.update((one.cohort, None) for one in those if one.cohort is not None)
-    found: dict[Watched, None] = {}
     for cohort in cohorts:
         for watched, dependency in zip(cohort.watched, cohort.dependencies, strict=True):
-            if watched.is_asked and dependency.serializer == run.serializer:
-                found[watched] = None
-    return list(found)
+            is_listed = watched.is_asked and watched.members is not None
+            if is_listed and dependency.serializer == run.serializer:
+                yield cohort, watched

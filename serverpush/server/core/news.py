@@ -59,7 +59,7 @@ def _together(
     word = cohort.told.get(name)
     is_same = word is not None and word.saying == saying
     upto = max(to.upto, word.upto) if word is not None and is_same else to.upto
-    if owed.action == "removed" or to.out:
+    if _is_end(owed) or to.out:
         # Those who are left out hear something else.
         cohort.told.forget(name)
     else:
@@ -69,13 +69,14 @@ def _together(
     elsewhere = [each for each in left if _is_new(each, owed, saying, renewed)]
     here = [each for each in connections if each not in to.left]
     if word is not None and is_same and here and _may_repeat(owed, here[0], saying):
-        here = [each for each in to.since(word.upto) if each.is_due]
+        here = [each for each in to.since(int(word.upto)) if each.is_due]
     return here + elsewhere
 
 
 def _is_new(connection: Connection, owed: Owed, saying: Saying, renewed: Collection[str]) -> bool:
     """Is it for one connection? Then what its cohort was told may not hold for it any more."""
-    if owed.mark not in connection.marks and connection.id not in renewed:
+    is_gone = owed.mark not in connection.marks and connection.id not in renewed
+    if is_gone and owed.dependency.serializer.kind != "view":
         # Its page was made anew since, and has this update no longer.
         return False
     name = owed.dependency.name
@@ -87,9 +88,9 @@ def _is_new(connection: Connection, owed: Owed, saying: Saying, renewed: Collect
     if cohort is not None and (word := cohort.told.get(name)) is not None:
         if connection.serial <= word.upto:
             words.append(word)
-        if word.saying != saying or owed.action == "removed":
+        if word.saying != saying or _is_end(owed):
             cohort.told.forget(name)
-    if owed.action == "removed":
+    if _is_end(owed):
         told.forget(name)
         return True
     last = max((each for each in words if each), key=lambda word: word.stamp, default=None)
@@ -102,14 +103,21 @@ def _is_new(connection: Connection, owed: Owed, saying: Saying, renewed: Collect
     return not is_same or connection.id in renewed
 
 
+def _is_end(owed: Owed) -> bool:
+    """Does it take away what an event of its name said of the instance?"""
+    return owed.action == "removed" and owed.dependency.serializer.reads_object
+
+
 def _may_repeat(owed: Owed, connection: Connection, saying: Saying) -> bool:
     """Need the same not be said again where it was the last that was said by this name?
 
     A view that a page has by several names makes the whole of it, by each of them.
     """
-    if owed.action != "changed" or saying[2] is None:
-        return False
     dependency = owed.dependency
+    # A page as a whole is the same, whatever it was that an instance did.
+    is_change = owed.action == "changed" or not dependency.serializer.reads_object
+    if not is_change or saying[2] is None:
+        return False
     return dependency.serializer.kind != "view" or all(
         each.name == dependency.name
         for each in connection.page.dependencies

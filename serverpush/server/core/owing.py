@@ -83,12 +83,11 @@ class Owing:
                     self._renderings.owe(Owed.at(each, place, pk, step, before, after))
             self._look_for_overdue(cohort, alone)
 
-    def views(self, watched: Watched, pk: Key, step: Step) -> list[Owed]:
-        """What would have the views made anew that depend on a condition an instance may meet."""
+    def views(self, watched: Watched, cohort: Cohort, pk: Key, step: Step) -> list[Owed]:
+        """What has a cohort's views made anew that depend on a condition an instance may meet."""
         return [
             Owed.together(cohort, (), place, pk, step, before=None, after=False)
-            for cohort, places in watched.watchers.items()
-            for place in places
+            for place in watched.watchers.get(cohort, ())
             if cohort.dependencies[place].serializer.kind == "view"
         ]
 

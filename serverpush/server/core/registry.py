@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from serverpush.protocol import Position
 from serverpush.server.core.connection import Connection
@@ -31,10 +31,6 @@ class Registry:
         self._told[connection.id] = head
         self._young[connection.id] = connection
 
-    def renew(self, ids: Iterable[str]) -> None:
-        """Note that connections have other pages, which were rendered just now."""
-        self._young.update((id, self._connections[id]) for id in ids if id in self._connections)
-
     def behind(self, place: Position, head: Position, most: int) -> list[Connection]:
         """At most so many of those last told before ``place``; they count as told now."""
         found: list[Connection] = []
@@ -55,7 +51,7 @@ class Registry:
         if now - at > YOUNG_SECONDS:
             return [each for each in self if each.may_show(at)]
         for each in list(self._young.values()):
-            if each.page.recorded + each.margin < now - YOUNG_SECONDS:
+            if each.doubtful_until < now - YOUNG_SECONDS:
                 del self._young[each.id]
         return [each for each in self._young.values() if each.may_show(at)]
 

@@ -144,6 +144,7 @@ class Renderings:
         parts: dict[Values, _Part] = {}
         for each in _divided(rendering, owed):
             if (one := next(iter(each.to), None)) is None:
+                each.release()
                 continue
             part = rendering.part(one)
             part.waiting.add(each)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import count
+from math import inf
 
 from serverpush.protocol import Key
 
@@ -18,11 +19,14 @@ _stamps = count()
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What an event said. ``upto`` is the serial number of who joined a cohort last."""
+    """What an event said; None where it is not known what is shown since.
 
-    saying: Saying
+    ``upto`` is the serial number of who joined a cohort last.
+    """
+
+    saying: Saying | None
     stamp: int
-    upto: int = 0
+    upto: float = 0
 
 
 class Told:
@@ -32,22 +36,28 @@ class Told:
     whichever update and instance it is of.
     """
 
-    __slots__ = ("_words",)
+    __slots__ = ("_unknown", "_words")
 
     def __init__(self) -> None:
         self._words: OrderedDict[str, Word] = OrderedDict()
+        # What holds for names that are not here.
+        self._unknown: Word | None = None
 
     def get(self, name: str) -> Word | None:
-        return self._words.get(name)
+        return self._words.get(name, self._unknown)
 
-    def note(self, name: str, saying: Saying, upto: int = 0) -> None:
+    def note(self, name: str, saying: Saying | None, upto: float = 0) -> None:
         self._words[name] = Word(saying, next(_stamps), upto)
         self._words.move_to_end(name)
         if len(self._words) > MAX_NAMES:
             self._words.popitem(last=False)
+            self._unknown = Word(None, next(_stamps), inf)
 
     def forget(self, name: str) -> None:
-        self._words.pop(name, None)
+        """What was said before by this name holds no longer, whoever said it."""
+        self.note(name, None, inf)
 
     def clear(self) -> None:
+        """The same by all names."""
         self._words.clear()
+        self._unknown = Word(None, next(_stamps), inf)

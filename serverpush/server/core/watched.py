@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import inf
 from typing import TYPE_CHECKING
 
 from serverpush.protocol import Condition, Key, Position
@@ -28,8 +27,7 @@ class Watched:
     ``watchers`` maps a cohort to the places of its updates. ``listed`` is
     until when, in seconds since the epoch, changes may have been committed that were
     in the list of members before they were reported, and ``reread`` the same for what a
-    view has read that ran again. ``doubted`` is the tick in which what they read was last
-    in doubt.
+    view has read that ran again.
     """
 
     number: int
@@ -43,7 +41,6 @@ class Watched:
     unsure: set[Key] = field(default_factory=set)
     listed: float = 0
     reread: float = 0
-    doubted: float = -inf
     is_kept: bool = False
 
     @property

@@ -190,7 +190,9 @@ class Channel:
         self._queue.append(data)
         self.waiting += len(data)
         self.send = None
-        if self.waiting > self._limit:
+        if self._is_held and self.waiting > WRITE_BATCH:
+            self.release()
+        elif self.waiting > self._limit:
             self._owner.channel_full(self)
         elif self._writer is None and self._sock is not None and not self._is_held:
             self._writer = self._listen(hubs.hub.WRITE, self._writable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from serverpush.protocol import Change, Page, Serializer
 from serverpush.results import RenderResult
 
-from .world import World, dependency, where
+from .world import World, asking, dependency, where
 
 PAGE = dependency(
     where(pk=1), name="page", serializer=Serializer("view", "shop.views:page", reads_object=False)
@@ -73,3 +74,61 @@ def test_what_is_trimmed_before_the_view_is_done():
     end(world, ticket, PAGE, ROW, read=read)
     world.work()
     assert world.refreshes("one") == ["history"]
+
+
+class Orders(World):
+    """The page of the orders that are open; its update function names these alone."""
+
+    closing = None
+
+    def render(self, job):
+        payload = json.dumps(self.open())
+        if self.closing is not None:
+            pk, self.closing = self.closing, None
+            self.save(pk, open=False)
+        self.tick()
+        page = replace(job.page, time=self.clock, recorded=self.clock, dependencies=self.updates())
+        return RenderResult("done", payload, page=page, reads=())
+
+    def open(self):
+        return [pk for pk, row in sorted(self.rows.items()) if row["open"]]
+
+    def updates(self):
+        return tuple(replace(PAGE, condition=where(pk=pk)) for pk in self.open())
+
+
+@pytest.mark.parametrize("ids", [("one",), ("one", "two")])
+@pytest.mark.parametrize("left", [[], [2]])
+def test_a_view_is_sent_though_its_page_has_the_update_no_longer(ids, left):
+    world = Orders(rows={pk: {"pk": pk, "open": True} for pk in [1, *left]})
+    world.reads["page"] = ()
+    page = Page("/", time=world.now, recorded=world.now, dependencies=world.updates())
+    world.tick(60)
+    for id in ids:
+        world.connect(id, page, since=world.log.head)
+    # It is closed after the view has read, and before the update function has.
+    world.closing = 1
+    world.save(1, title="x")
+    world.work()
+    assert [world.events(id)[-1][2] for id in ids] == [left] * len(ids)
+
+
+@pytest.mark.parametrize("condition", [where(shelf=1), asking(shelf=1)])
+def test_a_page_lists_what_the_database_has_already_been_asked_about_too_late(condition):
+    world = World(rows={1: {"pk": 1, "shelf": 1}})
+    world.connect("one", world.page(condition), since=world.log.head)
+    world.tick(60)
+    world.rows[2] = {"pk": 2, "shelf": 1}
+    world.report(2, "created")
+    page = world.page(condition)
+    assert page.dependencies[0].keys == (1, 2)
+    world.tick(0.3)
+    world.rows[2] = {"pk": 2, "shelf": 2}
+    went = world.clock
+    world.work()
+    world.connect("new", page)
+    world.work()
+    world.tick(0.1)
+    world.report(2, "changed", went)
+    world.work()
+    assert world.events("new")[-1][:2] == ("removed", 2)

@@ -10,9 +10,10 @@ import pytest
 from serverpush.jobs import MatchJob, RenderJob
 from serverpush.protocol import Serializer
 from serverpush.results import RenderResult
-from serverpush.server.core import glimpses
+from serverpush.server.core import glimpses, owing
+from serverpush.server.core.dispatch import Dispatch
 
-from .world import World, asking, guarded, where
+from .world import MODELS, World, asking, dependency, guarded, where
 
 SHELF = Serializer("view", "shop.views:shelf", reads_object=False)
 FUNCTION = Serializer("function", "shop.views:serialize")
@@ -267,6 +268,123 @@ def test_who_joins_meanwhile_and_who_leaves(world, ids):
         world.dispatch.disconnect(id)
     world.dispatch.disconnect("late")
     assert world.dispatch._glimpses._waiting == {}
+
+
+def test_those_who_join_while_something_is_in_doubt_owe_nobody_more(world, ids, monkeypatch):
+    monkeypatch.setattr(owing, "MAX_OWED", 0)
+    monkeypatch.setattr(owing, "LEAST_OWED", 5)
+    page = world.dispatch.registry.get(ids[0]).page
+    for number in range(40):
+        late = replace(page, time=world.clock, recorded=world.clock)
+        world.connect(f"late {number}", late, since=world.log.head)
+        world.save(1, title=str(number))
+        world.work()
+        hot(world, 1)
+    assert len(world.dispatch._glimpses._waiting) == 1
+    assert not any(world.refreshes(id) for id in world.sent)
+
+
+def test_those_of_whom_no_view_ran_are_not_in_doubt(ids):
+    world = Shelf(rows={pk: {"pk": pk, "shelf": pk} for pk in (1, 2, 8, 9)})
+    world.reads["book"] = ()
+    page = world.page(where(shelf=1), serializer=SHELF)
+    for pk in (8, 9):
+        own = dependency(where(pk=pk), serializer=SHELF)
+        own_page = replace(page, user=str(pk), dependencies=(*page.dependencies, own))
+        for id in ids:
+            world.connect(f"{id} {pk}", own_page, since=world.log.head)
+    world.tick(60)
+    world.dispatch._glimpses._margin = 0.1
+    world.report(8, "changed")
+    world.work()
+    world.jobs.clear()
+    hot(world, 1)
+    assert [job.page.user for job in world.jobs if isinstance(job, RenderJob)] == ["8"]
+
+
+def test_pages_that_are_made_anew_all_the_time_are_in_doubt_no_more_often(world, ids):
+    """A view whose condition is another each time, as where it has the time in it."""
+
+    def render(job):
+        world.tick()
+        world.runs += 1
+        condition = asking(shelf=1, run=None)
+        condition = replace(condition, query=condition.query + " " * world.runs)
+        page = replace(
+            job.page,
+            time=world.clock,
+            recorded=world.clock,
+            dependencies=(dependency(condition, serializer=SHELF, keys=(1,)),),
+        )
+        return RenderResult("done", str(world.runs), page=page)
+
+    world.runs, world.render = 0, render
+    begun = begin(world)
+    world.answer(begun[0], world.execute(begun[1]))
+    world.work()
+    world.runs = 0
+    hot(world, 50)
+    assert world.runs <= 1
+
+
+def test_an_answer_is_as_late_as_it_comes(world, ids):
+    """Though nothing is logged in between by which the core could tell the time."""
+    ticket, job = begin(world)
+    world.tick(0.3)
+    world.rows[2] = {"pk": 2, "shelf": 1}
+    world.report(2, "created")
+    shown_by_view = world.execute(job)
+    asked = world.next_job(MatchJob)
+    world.tick(0.5)
+    world.rows[2] = {"pk": 2, "shelf": 2}
+    went = world.clock
+    world.tick(0.3)
+    world.do(world.dispatch.answer(asked[0], world.execute(asked[1]), world.now))
+    world.do(world.dispatch.answer(ticket, shown_by_view, world.now))
+    world.work()
+    world.report(2, "changed", went)
+    world.work()
+    assert [shown(world, id) for id in ids] == [[1]] * len(ids)
+
+
+def test_the_clock_of_a_site_may_be_ahead():
+    world = Shelf(rows={1: {"pk": 1, "shelf": 1}})
+    world.dispatch = Dispatch(world.log, MODELS, margin=0.1, skew=1.0)
+    world.behind = -0.5
+    world.reads["book"] = ()
+    world.tick(20)
+    world.connect("one", world.page(where(shelf=1), serializer=SHELF), since=world.log.head)
+    world.tick(60)
+    ticket, job = begin(world)
+    world.tick(0.3)
+    world.rows[2] = {"pk": 2, "shelf": 1}
+    world.report(2, "created")
+    shown_by_view = world.execute(job)
+    world.rows[2] = {"pk": 2, "shelf": 2}
+    went = world.clock
+    asked = world.next_job(MatchJob)
+    world.do(world.dispatch.answer(asked[0], world.execute(asked[1]), world.now))
+    world.do(world.dispatch.answer(ticket, shown_by_view, world.now))
+    world.tick(0.7)
+    world.report(2, "changed", went)
+    world.work()
+    assert shown(world, "one") == [1]
+
+
+def test_what_no_view_can_have_read_is_forgotten_in_time(world, ids):
+    ticket, _ = begin(world)
+    for pk in range(10, 20):
+        world.save(pk, shelf=2)
+        world.save(pk, shelf=2)
+    while not isinstance((found := world.dispatch.next_job())[1], RenderJob):
+        world.answer(found[0], world.execute(found[1]))
+        if world.dispatch.matchings == 0:
+            break
+    kept = world.dispatch._glimpses
+    assert len(kept._steps) == 10
+    world.do(world.dispatch.failed(ticket, "it died"))
+    world.do(world.dispatch.tick())
+    assert kept._steps == {}
 
 
 def test_only_views_are_made_anew(ids):

@@ -112,6 +112,37 @@ def test_updates_of_other_names_are_apart(world, ids):
     assert counts(world, *ids) == [2] * len(ids)
 
 
+@pytest.mark.parametrize("forgotten", ["removed", "refresh"])
+def test_what_was_said_together_since_counts_though_it_is_forgotten(world, forgotten):
+    join(world, "one")
+    save(world, "a")
+    join(world, "two")
+    save(world, "b")
+    if forgotten == "removed":
+        world.delete(2)
+        world.work()
+    else:
+        world.dispatch.untell(["two"])
+    world.dispatch.disconnect("two")
+    save(world, "a")
+    assert world.events("one")[-1] == ("changed", 1, {"pk": 1, "title": "a"})
+
+
+@pytest.mark.parametrize("ids", [("one",), ("one", "two", "three")])
+def test_a_page_as_a_whole_is_the_same_whatever_an_instance_did(world, ids):
+    total(world)
+    page = world.page(where(n=5), serializer=FOLLOWING)
+    for id in ids:
+        world.connect(id, page, since=world.log.head)
+    world.save(1, n=5)
+    world.work()
+    world.save(3, n=0)
+    world.save(3, n=5)
+    world.save(1, n=0)
+    world.work()
+    assert [event[2] for event in world.events(ids[-1])] == [10]
+
+
 @pytest.mark.parametrize("ids", [("one",), ("one", "two", "three")])
 @pytest.mark.parametrize(
     "bare", ["{}", "[]", "null", "true", '""', "1", '"1"', '{"pk": 1}', '{"id": "1", "more": []}']

@@ -148,7 +148,7 @@ class World:
         while (found := self.dispatch.next_job()) is not None:
             ticket, job = found
             self.jobs.append(job)
-            self.do(self.dispatch.answer(ticket, self.execute(job)))
+            self.do(self.dispatch.answer(ticket, self.execute(job), self.now))
 
     def execute(self, job: Job) -> MatchResult | RenderResult:
         if isinstance(job, MatchJob):

@@ -58,6 +58,19 @@ def test_what_a_client_is_told_first_goes_with_its_acknowledgement(server):
     assert ws.packet() == '42["news",2]'
 
 
+def test_what_a_client_is_told_first_may_be_more_than_may_wait(start):
+    server = start(send_buffer=300_000)
+    text = json.dumps("x" * 3000)
+
+    def joined(client):
+        for _ in range(200):
+            server.transport.send([client], Frame.event("news", text))
+
+    server.handlers.joined = joined
+    ws = server.websocket()
+    assert all(ws.packet().startswith('42["news"') for _ in range(200))
+
+
 def test_who_is_turned_out_at_once_hears_why(server):
     def joined(client):
         server.transport.close_after(client, Frame.event("news", "1"))
