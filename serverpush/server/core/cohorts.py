@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from serverpush.protocol import Dependency, Position
+from serverpush.protocol import Dependency, Key, Position, Serializer
 from serverpush.server.core.floors import Floors
 from serverpush.server.core.profiles import Sources
 from serverpush.server.core.told import Told
@@ -27,13 +27,16 @@ MAX_COUNTED = 16
 
 @dataclass(slots=True)
 class Reading:
-    """That a view has read what meets a condition, for all of a cohort.
+    """That a view has read what its page depends on, for all of a cohort.
 
     What was committed ``until`` then, in seconds since the epoch, it may have seen.
-    ``doubted`` is the tick in which it was last made anew for a doubt about that.
+    ``mark`` and ``pk`` are of the update and the instance that it ran for last. ``doubted`` is
+    the tick in which it was last made anew for a doubt about what it has read.
     """
 
     until: float
+    mark: str
+    pk: Key
     doubted: float = -inf
 
 
@@ -65,7 +68,7 @@ class Cohort:
         self.members: dict[Connection, None] = {}
         self.audiences: dict[Audience, int] = {}
         self.told = Told()
-        self.readings: dict[Watched, Reading] = {}
+        self.readings: dict[Serializer, Reading] = {}
         self._serial = 0
         self._floors = Floors()
         self._counts: dict[Sources, Counter[Values]] = {}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 
+from serverpush.protocol import Position, Serializer
 from serverpush.server.core.cohorts import Audience, Cohort, Reading
 from serverpush.server.core.index import Index
 from serverpush.server.core.log import Instance
@@ -70,10 +72,11 @@ class Glimpses:
             return
         for watched in self._index.reread(asked.model, began, now):
             if watched.number <= asked.newest and watched.number not in settled:
-                for cohort in list(watched.watchers):
-                    reading = cohort.readings.get(watched)
-                    if reading is not None and began <= reading.until:
-                        self._doubt(reading, self._owing.views(watched, cohort, asked.pk, step))
+                for cohort, places in list(watched.watchers.items()):
+                    for serializer in {cohort.dependencies[each].serializer for each in places}:
+                        reading = cohort.readings.get(serializer)
+                        if reading is not None and began <= reading.until:
+                            self._doubt(cohort, serializer, reading, step)
         if self._renderings.oldest is None:
             self._steps.clear()
             return
@@ -92,15 +95,16 @@ class Glimpses:
             recorded: when its page was, in seconds since the epoch.
         """
         until = recorded + self._margin
-        for cohort, watched in _conditions(run, owed):
-            self._index.note_reread(watched, until)
-            reading = cohort.readings.setdefault(watched, Reading(until))
+        for cohort, first in _cohorts(owed).items():
+            reading = cohort.readings.get(run.serializer)
+            if reading is None:
+                reading = cohort.readings[run.serializer] = Reading(until, first.mark, first.pk)
             reading.until = max(reading.until, until)
-            for (model, pk), (began, step) in self._steps.items():
-                may_be_read = step.position > run.started and began <= until
-                is_member = pk in (watched.members or ())
-                if model == watched.condition.model and may_be_read and not is_member:
-                    self._doubt(reading, self._owing.views(watched, cohort, pk, step))
+            reading.mark, reading.pk = first.mark, first.pk
+            for watched in _conditions(cohort, run.serializer):
+                self._index.note_reread(watched, until)
+                if (step := self._unseen(watched, run.started, until)) is not None:
+                    self._doubt(cohort, run.serializer, reading, step)
         self._forget()
 
     def tick(self) -> None:
@@ -111,25 +115,35 @@ class Glimpses:
         for slot in due:
             reading, owed = self._waiting.pop(slot)
             reading.doubted = self._ticks
-            self._owing.owe([owed])
+            self._owing.owe(owed)
 
-    def _doubt(self, reading: Reading, owed: list[Owed]) -> None:
-        """What a cohort's views have read may be no more; ``owed`` has them made anew."""
+    def _unseen(self, watched: Watched, started: Position, until: float) -> Step | None:
+        """What was found out while a view ran, of instances that meet a condition no more."""
+        found: Step | None = None
+        for (model, pk), (began, step) in self._steps.items():
+            may_be_read = step.position > started and began <= until
+            is_member = pk in (watched.members or ())
+            if model == watched.condition.model and may_be_read and not is_member:
+                found = step if found is None else found.join(step)
+        return found
+
+    def _doubt(self, cohort: Cohort, serializer: Serializer, reading: Reading, step: Step) -> None:
+        """What a view has read for a cohort may be no more."""
+        owed = _again(cohort, serializer, reading, step)
         if self._is_due(reading):
             reading.doubted = self._ticks
             self._owing.owe(owed)
             return
-        for each in owed:
-            # Until it is owed, nobody is told to have had everything.
-            each.hold()
-            _, earlier = self._waiting.pop(each.slot, (None, None))
-            if earlier is not None:
-                # Who is in another cohort by now waits no longer.
-                those = list(earlier.to.left) if isinstance(earlier.to, Audience) else []
-                self._owing.owe([earlier.apart(one) for one in those])
-                each.fold(earlier, same_instance=False)
-                earlier.release()
-            self._waiting[each.slot] = reading, each
+        # Until it is owed, nobody is told to have had everything.
+        owed.hold()
+        _, earlier = self._waiting.pop(owed.slot, (None, None))
+        if earlier is not None:
+            # Who is in another cohort by now waits no longer.
+            for one in list(earlier.to.left) if isinstance(earlier.to, Audience) else []:
+                self._owing.owe(earlier.apart(one))
+            owed.fold(earlier, same_instance=False)
+            earlier.release()
+        self._waiting[owed.slot] = reading, owed
 
     def _is_due(self, reading: Reading) -> bool:
         return self._ticks - reading.doubted >= DOUBT_TICKS
@@ -159,16 +173,36 @@ class Glimpses:
         return step.at if step.is_folded else None
 
 
-def _conditions(run: Run, owed: Iterable[Owed]) -> Iterator[tuple[Cohort, Watched]]:
-    """Those that the pages depend on for which a view ran, by their cohorts."""
-    cohorts: dict[Cohort, None] = {}
+def _again(cohort: Cohort, serializer: Serializer, reading: Reading, step: Step) -> Owed:
+    """Has a view made anew for a cohort as it was last.
+
+    The instance that is in doubt is none of its page: it is not named.
+    """
+    place = next(
+        number for number, each in enumerate(cohort.dependencies) if each.serializer == serializer
+    )
+    if reading.mark in cohort.marks:
+        place = cohort.marks.index(reading.mark)
+    owed = Owed.together(cohort, (), place, reading.pk, step, before=None, after=True)
+    return owed if owed.action is not None else replace(owed, after=False)
+
+
+def _cohorts(owed: Iterable[Owed]) -> dict[Cohort, Owed]:
+    """Those for which something is owed, with one of what is."""
+    found: dict[Cohort, Owed] = {}
     for each in owed:
         if isinstance(each.to, Audience) and each.to.cohort.members:
-            cohorts[each.to.cohort] = None
-        those = each.to.left if isinstance(each.to, Audience) else each.to
-        cohorts.update((one.cohort, None) for one in those if one.cohort is not None)
-    for cohort in cohorts:
-        for watched, dependency in zip(cohort.watched, cohort.dependencies, strict=True):
-            is_listed = watched.is_asked and watched.members is not None
-            if is_listed and dependency.serializer == run.serializer:
-                yield cohort, watched
+            found.setdefault(each.to.cohort, each)
+        for one in each.to.left if isinstance(each.to, Audience) else each.to:
+            if one.cohort is not None:
+                found.setdefault(one.cohort, each)
+    return found
+
+
+def _conditions(cohort: Cohort, serializer: Serializer) -> list[Watched]:
+    """Those that a cohort's pages depend on for a view, and whose members are followed."""
+    return [
+        watched
+        for watched, dependency in zip(cohort.watched, cohort.dependencies, strict=True)
+        if watched.is_asked and watched.members is not None and dependency.serializer == serializer
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from serverpush.protocol import Key, Position
 from serverpush.server.core.cohorts import Audience, Cohort
@@ -83,20 +83,11 @@ class Owing:
                     self._renderings.owe(Owed.at(each, place, pk, step, before, after))
             self._look_for_overdue(cohort, alone)
 
-    def views(self, watched: Watched, cohort: Cohort, pk: Key, step: Step) -> list[Owed]:
-        """What has a cohort's views made anew that depend on a condition an instance may meet."""
-        return [
-            Owed.together(cohort, (), place, pk, step, before=None, after=False)
-            for place in watched.watchers.get(cohort, ())
-            if cohort.dependencies[place].serializer.kind == "view"
-        ]
-
-    def owe(self, owed: Iterable[Owed]) -> None:
+    def owe(self, owed: Owed) -> None:
         """Owe this to whom it is for."""
-        for each in owed:
-            self._renderings.owe(each)
-            if isinstance(each.to, Audience):
-                self._look_for_overdue(each.to.cohort, [])
+        self._renderings.owe(owed)
+        if isinstance(owed.to, Audience):
+            self._look_for_overdue(owed.to.cohort, [])
 
     def give_up(self, connection: Connection) -> None:
         """Owe a connection no updates for now, as it has to load its page again."""

@@ -403,3 +403,5 @@ def test_only_views_are_made_anew(ids):
     world.work()
     assert [event[1] for event in world.events(ids[0]) if event[2] == {"pk": 2}] == []
     assert shown(world, ids[0]) == [1]
+    # What came and went is none of this page's: it is not named.
+    assert {event[:2] for event in world.events(ids[0])} <= {("changed", 1), ("added", 1)}
