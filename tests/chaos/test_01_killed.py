@@ -10,7 +10,7 @@ SECONDS = 30
 
 
 def test_a_killed_push_server(tmp_path, size, figures):
-    writes, rate = size(300, 10_000), size(100, 220)
+    writes, rate = size(200, 10_000), size(100, 220)
     clients, kills = size(30, 200), size(1, 5)
     with staged(tmp_path, rows=ROWS, groups=GROUPS) as stage:
         stage.fleet.join(kinds.mixed(clients, ROWS, GROUPS))

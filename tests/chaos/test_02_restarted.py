@@ -8,7 +8,7 @@ SECONDS = 30
 
 
 def test_a_restarted_push_server(tmp_path, size, figures):
-    writes, rate = size(300, 10_000), size(100, 220)
+    writes, rate = size(200, 10_000), size(100, 220)
     clients, restarts = size(30, 200), size(1, 5)
     with staged(tmp_path, rows=ROWS, groups=GROUPS) as stage:
         stage.fleet.join(kinds.mixed(clients, ROWS, GROUPS))

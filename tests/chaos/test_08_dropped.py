@@ -17,7 +17,7 @@ SECONDS = 60
 
 
 def test_dropped_clients(tmp_path, size, figures):
-    clients, visitors = size(200, 5000), size(20, 500)
+    clients, visitors = size(100, 5000), size(10, 500)
     with staged(tmp_path, rows=ROWS, groups=GROUPS) as stage:
         # The last of the rows is not one of those that change.
         own = [kinds.own(ROWS, each) for each in stage.sessions(visitors)]

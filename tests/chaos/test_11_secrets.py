@@ -246,7 +246,7 @@ def test_no_secret_is_in_anothers_event(site, size, figures):
     began = time.monotonic()
     open_tabs(site)
     assert refused(site) == {"session_mismatch"}
-    saves, reconnects = run(site, size(300, 10_000))
+    saves, reconnects = run(site, size(200, 10_000))
     assert strangers(site) == []
     assert misplaced(site) == []
     events = sum(len(tab.events) for tab in site.tabs)

@@ -13,7 +13,7 @@ from serverpush.results import RenderResult
 from serverpush.server.core import glimpses, owing
 from serverpush.server.core.dispatch import Dispatch
 
-from .world import MODELS, World, asking, dependency, guarded, where
+from .world import MODELS, World, asking, dependency, where
 
 SHELF = Serializer("view", "shop.views:shelf", reads_object=False)
 FUNCTION = Serializer("function", "shop.views:serialize")
@@ -49,7 +49,7 @@ def ids(request):
     return ["one"] if request.param == "one" else ["one", "two", "three"]
 
 
-@pytest.fixture(params=[where(shelf=1), asking(shelf=1), guarded(shelf=1)])
+@pytest.fixture(params=[where(shelf=1), asking(shelf=1)])
 def world(request, ids):
     world = Shelf(rows={1: {"pk": 1, "shelf": 1}})
     world.reads["book"] = ()

@@ -419,4 +419,4 @@ class Pages(RuleBasedStateMachine):
 
 
 TestPages = Pages.TestCase
-TestPages.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestPages.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
