@@ -1,7 +1,7 @@
 """A pytest plugin that takes one defence out, and a process that does so for many.
 
 ``python -m pytest -p tests.without --without NAME TESTS`` shows that they fail.
-``python -m tests.without FOLDER NAME…`` runs each one's tests in a child of its own, and leaves
+``python -m tests.without FOLDER MOST NAME…`` runs so many tests of each in a child, and leaves
 pytest's report in ``FOLDER/NAME.xml`` and what it printed in ``FOLDER/NAME.txt``.
 """
 
@@ -43,8 +43,8 @@ def pytest_collection_finish(session):
                 sys.modules[name].WAIT = WAIT
 
 
-def fork(name: str, folder: Path) -> None:
-    """Run the tests of one defence without it, in a child."""
+def fork(name: str, tests: tuple[str, ...], folder: Path) -> None:
+    """Run tests of one defence without it, in a child."""
     if os.fork():
         return
     try:
@@ -52,16 +52,17 @@ def fork(name: str, folder: Path) -> None:
         os.dup2(output, 1)
         os.dup2(output, 2)
         report = f"--junitxml={folder / name}.xml"
-        pytest.main([*OPTIONS, "--without", name, report, *BY_NAME[name].tests])
+        pytest.main([*OPTIONS, "--without", name, report, *tests])
     finally:
         # Threads that hang without their defence are not waited for.
         os._exit(0)
 
 
 def main() -> None:
-    folder, *names = sys.argv[1:]
+    folder, most, *names = sys.argv[1:]
+    chosen = {name: BY_NAME[name].tests[: int(most)] for name in names}
     # Collecting imports all that the children need.
-    tests = [test for name in names for test in BY_NAME[name].tests]
+    tests = [test for each in chosen.values() for test in each]
     if pytest.main([*OPTIONS, "--collect-only", *tests]):
         raise SystemExit("not all of the tests are there")
     running = 0
@@ -69,7 +70,7 @@ def main() -> None:
         if running == AT_ONCE:
             os.wait()
             running -= 1
-        fork(name, Path(folder))
+        fork(name, chosen[name], Path(folder))
         running += 1
     for _ in range(running):
         os.wait()

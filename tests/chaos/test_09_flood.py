@@ -16,7 +16,7 @@ GROWTH = 40
 
 
 def test_a_flood_of_saves(tmp_path, size, figures):
-    saves, rounds = size(2000, 100_000), 5
+    saves, rounds = size(3000, 100_000), 5
     watched = [kinds.item(HOT), kinds.listed("g1"), kinds.slow(HOT)]
     with staged(tmp_path, rows=ROWS, groups=GROUPS) as stage:
         stage.fleet.join(watched[number % len(watched)] for number in range(CLIENTS))

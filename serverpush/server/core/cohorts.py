@@ -30,12 +30,11 @@ class Reading:
     """That a view has read what its page depends on, for all of a cohort.
 
     What was committed ``until`` then, in seconds since the epoch, it may have seen.
-    ``mark`` and ``pk`` are of the update and the instance that it ran for last. ``doubted`` is
-    the tick in which it was last made anew for a doubt about what it has read.
+    ``pk`` is of the instance that it ran for first. ``doubted`` is the tick in which it was last
+    made anew for a doubt about what it has read.
     """
 
     until: float
-    mark: str
     pk: Key
     doubted: float = -inf
 

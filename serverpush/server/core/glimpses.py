@@ -98,9 +98,8 @@ class Glimpses:
         for cohort, first in _cohorts(owed).items():
             reading = cohort.readings.get(run.serializer)
             if reading is None:
-                reading = cohort.readings[run.serializer] = Reading(until, first.mark, first.pk)
+                reading = cohort.readings[run.serializer] = Reading(until, first.pk)
             reading.until = max(reading.until, until)
-            reading.mark, reading.pk = first.mark, first.pk
             for watched in _conditions(cohort, run.serializer):
                 self._index.note_reread(watched, until)
                 if (step := self._unseen(watched, run.started, until)) is not None:
@@ -176,14 +175,18 @@ class Glimpses:
 def _again(cohort: Cohort, serializer: Serializer, reading: Reading, step: Step) -> Owed:
     """Has a view made anew for a cohort as it was last.
 
-    The instance that is in doubt is none of its page: it is not named.
+    The instance that is in doubt is none of its page: another one is named, which is.
     """
-    place = next(
-        number for number, each in enumerate(cohort.dependencies) if each.serializer == serializer
-    )
-    if reading.mark in cohort.marks:
-        place = cohort.marks.index(reading.mark)
-    owed = Owed.together(cohort, (), place, reading.pk, step, before=None, after=True)
+    dependencies = cohort.dependencies
+    places = [place for place, each in enumerate(dependencies) if each.serializer == serializer]
+    place, pk = places[0], reading.pk
+    for each in places:
+        watched = cohort.watched[each]
+        known = watched.condition.key or next(iter(watched.members or ()), None)
+        if known is not None:
+            place, pk = each, known
+            break
+    owed = Owed.together(cohort, (), place, pk, step, before=None, after=True)
     return owed if owed.action is not None else replace(owed, after=False)
 
 
