@@ -56,7 +56,7 @@ def test_in_whatever_way_it_reads(chain, book, sessions):
     shared = 0
 
     @settings(
-        max_examples=60,
+        max_examples=40,
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )

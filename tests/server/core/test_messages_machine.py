@@ -370,4 +370,4 @@ class Messages(RuleBasedStateMachine):
 
 
 TestMessages = Messages.TestCase
-TestMessages.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestMessages.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

@@ -442,4 +442,4 @@ class _First:
 
 
 TestSharing = Sharing.TestCase
-TestSharing.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestSharing.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
