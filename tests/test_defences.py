@@ -1,4 +1,4 @@
-"""Each defence is taken out once, and then its tests fail."""
+"""Each defence is taken out once, and then its first test fails; with --full, all of them."""
 
 from __future__ import annotations
 

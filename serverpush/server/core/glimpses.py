@@ -182,7 +182,9 @@ def _again(cohort: Cohort, serializer: Serializer, reading: Reading, step: Step)
     place, pk = places[0], reading.pk
     for each in places:
         watched = cohort.watched[each]
-        known = watched.condition.key or next(iter(watched.members or ()), None)
+        known = watched.condition.key
+        if known is None:
+            known = next(iter(watched.members or ()), None)
         if known is not None:
             place, pk = each, known
             break
