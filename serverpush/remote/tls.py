@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+# Where a socket is closed, poll says so to who waits for it; epoll forgets it, and one waits on.
+# Windows has neither.
+Selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)
+
 
 class SharedSocket(ssl.SSLSocket):
     """A TLS socket whose ``recv`` and ``send`` two threads may call at a time.
@@ -47,7 +51,7 @@ class SharedSocket(ssl.SSLSocket):
                     awaited = selectors.EVENT_WRITE
                 finally:
                     self.settimeout(timeout)
-            with selectors.DefaultSelector() as selector:
+            with Selector() as selector:
                 selector.register(self, awaited)
                 if not selector.select(timeout):
                     raise TimeoutError("timed out")

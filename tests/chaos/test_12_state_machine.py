@@ -39,7 +39,8 @@ def test_no_client_is_told_that_it_is_up_to_date_when_it_is_not(size, figures):
     counts = {word: made[rule] for word, rule in WORDS.items()}
     assert made["examples"] >= examples
     assert made["examples of messages"] >= examples
-    assert min(counts.values()) > examples / 50, counts
+    # In few examples the rare ones may not come at all.
+    assert min(counts.values()) > examples / 50 or not size.is_full, counts
     figures.say(
         12,
         "Hypothesis over the core",

@@ -237,7 +237,7 @@ def test_a_session_s_cookie_and_its_origin(live, follow, name):
     headers = {"Cookie": cookie_of_ada(live)}
     if name is not None:
         headers[name] = "http://localhost:8000"
-    page = follow(url="/hello/", headers=headers)
+    page = follow(url="/author/1/", headers=headers)
     page.client.subscribe(channel_token(live, "fence"))
     pk, _ = user_token(live)
     send(live, notify=["Hi", [pk], "greeting"])

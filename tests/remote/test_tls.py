@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import threading
@@ -90,6 +91,21 @@ def test_no_two_threads_are_within_openssl_at_a_time(connected, monkeypatch):
     reading.join(10)
     assert received == [b"answered"]
     assert calls.most == 1
+
+
+def test_who_waits_for_one_that_is_closed_waits_no_longer(connected, monkeypatch):
+    client, _ = connected
+    client.settimeout(2)
+    select = tls.Selector.select
+
+    def closed_before(selector, timeout=None):
+        client.close()
+        return select(selector, timeout)
+
+    monkeypatch.setattr(tls.Selector, "select", closed_before)
+    with pytest.raises(OSError) as raised:
+        client.recv(100)
+    assert raised.value.errno == errno.EBADF
 
 
 def test_much_passes_both_ways_at_once(connected):
