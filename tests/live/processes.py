@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import re
@@ -89,6 +90,39 @@ class Process:
                 self.process.stdout.close()
 
 
+class Shell:
+    """Runs code in the site's Django, each time in a new process."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self.environ = dict(environ)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.live.forks"],
+            env=environ,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, code: str) -> str:
+        """What the code prints; it has to end well."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{json.dumps(code)}\n")
+        self._process.stdin.flush()
+        ending = threading.Timer(DEADLINE, self._process.kill)
+        ending.start()
+        line = self._process.stdout.readline()
+        ending.cancel()
+        assert line, f"it did not end within {DEADLINE} s: {code}"
+        status, out, error = json.loads(line)
+        assert status == 0, out + error
+        return out
+
+    def stop(self) -> None:
+        self._process.communicate(timeout=DEADLINE)
+
+
 @dataclass
 class Live:
     """One site, its database and its push server; at the end of a ``with`` both stop."""
@@ -100,6 +134,7 @@ class Live:
     port: int = 0
     notifier_port: int = 0
     site_port: int = 0
+    _shell: Shell | None = None
 
     def __post_init__(self) -> None:
         self.environ = {
@@ -147,8 +182,13 @@ class Live:
         return done
 
     def shell(self, code: str) -> str:
-        """Run code in ``manage.py shell``; returns what it prints."""
-        return self.manage("shell", "--verbosity", "0", "-c", code).stdout
+        """Run code in a process of its own, as ``manage.py shell``; returns what it prints."""
+        if self._shell is not None and self._shell.environ != self.environ:
+            self._shell.stop()
+            self._shell = None
+        if self._shell is None:
+            self._shell = Shell(self.environ)
+        return self._shell.run(code)
 
     def migrate(self) -> None:
         """Make the database: as the one that these settings made here before, if they did."""
@@ -229,7 +269,7 @@ class Live:
         return self.site
 
     def stop(self) -> None:
-        for process in (self.site, self.push):
+        for process in (self._shell, self.site, self.push):
             if process is not None:
                 process.stop()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import ssl
 import threading
@@ -103,9 +102,8 @@ def test_who_waits_for_one_that_is_closed_waits_no_longer(connected, monkeypatch
         return select(selector, timeout)
 
     monkeypatch.setattr(tls.Selector, "select", closed_before)
-    with pytest.raises(OSError) as raised:
+    with pytest.raises(OSError, match="Bad file descriptor"):
         client.recv(100)
-    assert raised.value.errno == errno.EBADF
 
 
 def test_much_passes_both_ways_at_once(connected):
