@@ -96,7 +96,7 @@ class Fleet:
         self.ask(lambda clients: [each.start() for each in clients])
 
     def close(self) -> None:
-        self.ask(lambda clients: [each.stop() for each in clients])
+        assert not self.errors, self.errors[:3]
         asyncio.run_coroutine_threadsafe(self._end(), self.loop).result(60)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
@@ -143,8 +143,13 @@ class Fleet:
 
     async def _end(self) -> None:
         self._closing = True
+        for client in self.clients:
+            client.stop()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # One that was loading its page anew may have opened another.
+        for link in list(self.links):
+            link.cut()
         while self.links:
             await asyncio.sleep(0)
