@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +106,13 @@ class Stage:
         self.fleet = Fleet(self.live.site_port, self.live.port, self.history)
 
     def stop(self) -> None:
-        for name in ("fleet", "writer"):
-            part = getattr(self, name, None)
-            if part is not None:
-                part.close() if name == "fleet" else part.stop()
-        self.live.stop()
+        # From the last to the first, whatever becomes of one.
+        with ExitStack() as ending:
+            ending.callback(self.live.stop)
+            if hasattr(self, "writer"):
+                ending.callback(self.writer.stop)
+            if hasattr(self, "fleet"):
+                ending.callback(self.fleet.close)
 
     def committed(self) -> int:
         """How many writes were committed, the first rows included."""
