@@ -132,6 +132,15 @@ def test_python_blocks_compile(path):
             compile(block.code, named(path), "exec")
 
 
+@pytest.mark.parametrize("path", PAGES, ids=named)
+def test_templates_have_the_script_before_those_that_use_it(path):
+    # Where none names it, it is put in at the end of the body.
+    for block in blocks(path.read_text()):
+        before, used, _ = block.code.partition('<script type="module">')
+        if used and "{% load serverpush %}" in before:
+            assert "{% serverpush_scripts %}" in before, block.code
+
+
 def without_code(path):
     return FENCE.sub("", path.read_text())
 
