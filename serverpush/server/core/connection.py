@@ -39,6 +39,8 @@ class Connection:
     told: Told | None = None
     closed: bool = False
     overdue: bool = False
+    # The latest position that it was told to be safe, or came with.
+    reached: Position | None = None
     # Seconds by which the clocks of the site's machines may differ.
     margin: float = 0
     # Of the page that it came with: what a view reads that ran again is for ``Glimpses``.
@@ -90,6 +92,20 @@ class Connection:
         if self.cohort is not None and (held := self.cohort.lowest(self)) is not None:
             floors.append(held)
         return min(floors)
+
+    def reach(self, safe: Position) -> Position:
+        """The position to tell it that it is safe at, which never goes back.
+
+        A doubt about what a view has read may hold it at a place before what it was told, for the
+        sake of others of its cohort. The changes that are in doubt come after what it was told,
+        or were over before its page was there: what it was told stays true.
+        """
+        reached = self.reached
+        # Comparing whole positions takes long, and mostly their times tell.
+        if reached is None or safe.time > reached.time or safe >= reached:
+            self.reached = safe
+            return safe
+        return reached
 
     def group(self, dependency: Dependency) -> Group:
         """What a rendering depends on in any case: others never share it."""

@@ -111,6 +111,7 @@ class Dispatch:
         if self.log.has_gap(since):
             self._following.watch(connection, None)
             return False, [Refresh((id,), "gap")]
+        connection.reach(since)
         changed = self._following.missed(page, since)
         self._following.watch(connection, changed)
         if changed is None:
@@ -119,7 +120,10 @@ class Dispatch:
         if connection.owed > self._owing.most:
             self._owing.give_up(connection)
             return False, [Refresh((id,), "history")]
-        return not connection.owed, []
+        live = not connection.owed
+        if live:
+            connection.reach(self.log.head)
+        return live, []
 
     def disconnect(self, id: str) -> None:
         """Forget a client; what is being rendered for it alone is dropped."""
@@ -140,8 +144,9 @@ class Dispatch:
     def stand(self, ids: Iterable[str]) -> list[Action]:
         """Tell those who are owed nothing where they stand."""
         there = [each for each in map(self.registry.get, ids) if each is not None]
-        quiet = tuple(each.id for each in there if not each.owed)
-        return [Ready(quiet, self.unsettled())] if quiet else []
+        safe = self.unsettled()
+        quiet = tuple(each.id for each in there if not each.owed and each.reach(safe) is safe)
+        return [Ready(quiet, safe)] if quiet else []
 
     def untell(self, ids: Iterable[str]) -> None:
         """Note that clients were told to refresh.

@@ -70,11 +70,13 @@ def _stands(
     """By how far they have been brought, and by their pages anew: who it is for."""
     if isinstance(owed.to, Audience) and not pages:
         alike, floor = owed.to.cohort.alike(connections)
+        safe = min(floor or unsettled, unsettled)
+        alike = [each for each in alike if each.reach(safe) is safe]
         if alike:
-            yield min(floor or unsettled, unsettled), None, [each.id for each in alike]
+            yield safe, None, [each.id for each in alike]
         if len(alike) == len(connections):
             return
         known = set(alike)
         connections = [each for each in connections if each not in known]
     for each in connections:
-        yield each.safe(unsettled), pages.get(each.id), [each.id]
+        yield each.reach(each.safe(unsettled)), pages.get(each.id), [each.id]

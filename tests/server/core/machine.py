@@ -68,7 +68,8 @@ class Client:
             self.applied.add(meta["id"])
             self._show(action)
         safe = Position.parse(meta["safe"])
-        self.since = max(self.since or safe, safe)
+        assert self.since is None or safe.epoch != self.since.epoch or safe >= self.since
+        self.since = safe
 
     def check(self, world: World) -> None:
         """Does the page show what the world is like, but for what it did not ask for?"""

@@ -270,6 +270,23 @@ def test_who_joins_meanwhile_and_who_leaves(world, ids):
     assert world.dispatch._glimpses._waiting == {}
 
 
+def test_who_joins_meanwhile_and_was_told_where_it_stands_is_not_taken_back(world, ids):
+    begun = begin(world)
+    hot(world, 1)
+    world.answer(begun[0], world.execute(begun[1]))
+    world.work()
+    hot(world, 3)
+    world.connect("late", world.dispatch.registry.get(ids[0]).page, since=world.log.head)
+    for times in range(3):
+        world.save(1, title=f"late {times}")
+        world.work()
+        hot(world, 3)
+    for id in [*ids, "late"]:
+        told = [each.meta["safe"] for each in world.sent[id]]
+        assert told == sorted(told)
+    assert world.sent["late"][0].meta["safe"] > world.sent[ids[0]][-1].meta["safe"]
+
+
 def test_those_who_join_while_something_is_in_doubt_owe_nobody_more(world, ids, monkeypatch):
     monkeypatch.setattr(owing, "MAX_OWED", 0)
     monkeypatch.setattr(owing, "LEAST_OWED", 5)
