@@ -357,4 +357,6 @@ class _PageSoFar:
         # Of a commit that is reported after the page was rendered, nobody knows
         # whether the page shows it. So the page is told that the instance is not
         # there, whether it was or not; nothing of the instance is told but its key.
-        return event.action == "removed" and past.is_in_doubt(self.loaded.at)
+        # And it may be told once more that one is gone which it knew.
+        is_known = (event.name, event.pk) in self.known
+        return event.action == "removed" and (is_known or past.is_in_doubt(self.loaded.at))

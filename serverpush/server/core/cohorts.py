@@ -30,7 +30,7 @@ class Reading:
     """That a view has read what its page depends on, for all of a cohort.
 
     What was committed ``until`` then, in seconds since the epoch, it may have seen.
-    ``pk`` is of the instance that it ran for first. ``doubted`` is the tick in which it was last
+    ``pk`` is of the instance that it last ran for. ``doubted`` is the tick in which it was last
     made anew for a doubt about what it has read.
     """
 

@@ -100,6 +100,8 @@ class Glimpses:
             if reading is None:
                 reading = cohort.readings[run.serializer] = Reading(until, first.pk)
             reading.until = max(reading.until, until)
+            if isinstance(first.to, Audience) or len(cohort.members) == 1:
+                reading.pk = first.pk
             for watched in _conditions(cohort, run.serializer):
                 self._index.note_reread(watched, until)
                 if (step := self._unseen(watched, run.started, until)) is not None:
@@ -175,29 +177,30 @@ class Glimpses:
 def _again(cohort: Cohort, serializer: Serializer, reading: Reading, step: Step) -> Owed:
     """Has a view made anew for a cohort as it was last.
 
-    The instance that is in doubt is none of its page: another one is named, which is.
+    The instance that is in doubt is none of its page. Another one is named, which is; where
+    there is none, the one that the view ran for last, as one that is not there.
     """
     dependencies = cohort.dependencies
     places = [place for place, each in enumerate(dependencies) if each.serializer == serializer]
-    place, pk = places[0], reading.pk
+    place, pk, is_there = places[0], reading.pk, False
     for each in places:
         watched = cohort.watched[each]
         known = watched.condition.key
         if known is None:
             known = next(iter(watched.members or ()), None)
         if known is not None:
-            place, pk = each, known
+            place, pk, is_there = each, known, True
             break
-    owed = Owed.together(cohort, (), place, pk, step, before=None, after=True)
-    return owed if owed.action is not None else replace(owed, after=False)
+    owed = Owed.together(cohort, (), place, pk, step, before=None, after=is_there)
+    return owed if owed.action is not None else replace(owed, after=not is_there)
 
 
 def _cohorts(owed: Iterable[Owed]) -> dict[Cohort, Owed]:
-    """Those for which something is owed, with one of what is."""
+    """Those for which something is owed, with one of what is: for all of it, if one is."""
     found: dict[Cohort, Owed] = {}
     for each in owed:
         if isinstance(each.to, Audience) and each.to.cohort.members:
-            found.setdefault(each.to.cohort, each)
+            found[each.to.cohort] = each
         for one in each.to.left if isinstance(each.to, Audience) else each.to:
             if one.cohort is not None:
                 found.setdefault(one.cohort, each)

@@ -422,3 +422,26 @@ def test_only_views_are_made_anew(ids):
     assert shown(world, ids[0]) == [1]
     # What came and went is none of this page's: it is not named.
     assert {event[:2] for event in world.events(ids[0])} <= {("changed", 1), ("added", 1)}
+
+
+def test_of_a_page_that_shows_nothing_the_last_that_went_is_named(world, ids):
+    world.save(1, shelf=2)
+    world.save(3, shelf=1)
+    world.work()
+    world.rows[3] = {"pk": 3, "shelf": 2}
+    world.report(3, "changed")
+    ticket, job = world.next_job(MatchJob)
+    world.answer(ticket, world.execute(job))
+    ticket, job = world.next_job(RenderJob)
+    world.rows[2] = {"pk": 2, "shelf": 1}
+    came = world.clock
+    result = world.execute(job)
+    world.tick()
+    world.rows[2] = {"pk": 2, "shelf": 2}
+    world.answer(ticket, result)
+    world.report(2, "created", came)
+    world.report(2, "changed")
+    world.work()
+    for id in ids:
+        assert [event[0] for event in world.events(id)][-2:] == ["removed", "removed"]
+        assert [event[1:] for event in world.events(id)][-2:] == [(3, [2]), (3, [])]
