@@ -120,6 +120,8 @@ class Connections:
         connection = self._dispatch.registry.get(client.id)
         is_owed = connection is not None and len(connection.floors) > 0
         live = live and not told and not is_owed
+        if live and connection is not None:
+            connection.reach(self._dispatch.log.head)
         self._emitter.ready([client], self._dispatch.log.head, live=live)
         self._emitter.do(actions)
         # To be told once is enough.

@@ -120,10 +120,7 @@ class Dispatch:
         if connection.owed > self._owing.most:
             self._owing.give_up(connection)
             return False, [Refresh((id,), "history")]
-        live = not connection.owed
-        if live:
-            connection.reach(self.log.head)
-        return live, []
+        return not connection.owed, []
 
     def disconnect(self, id: str) -> None:
         """Forget a client; what is being rendered for it alone is dropped."""

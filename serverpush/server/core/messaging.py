@@ -326,7 +326,7 @@ class Messaging:
         for id in ids:
             connection = self._registry.get(id)
             if connection is not None:
-                safe = min(connection.safe(unsettled), position)
+                safe = connection.reach(min(connection.safe(unsettled), position))
                 alike.setdefault(safe, []).append(id)
         place = place_of(topics[0]) if topics else {}
         for safe, those in alike.items():

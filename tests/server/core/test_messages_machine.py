@@ -84,7 +84,8 @@ class Client:
             self.refreshed = True
             return
         safe = Position.parse(action.meta["safe"])
-        self.since = max(self.since or safe, safe)
+        assert self.since is None or safe.epoch != self.since.epoch or safe >= self.since
+        self.since = safe
         if action.meta["id"] in self.applied:
             return
         self.applied.add(action.meta["id"])
@@ -212,8 +213,8 @@ class Messages(RuleBasedStateMachine):
         )
         connection = dispatch.registry.get(client.id)
         is_owed = connection is not None and len(connection.floors) > 0
-        if live and not told and not is_owed:
-            client.since = self.world.log.head
+        if live and connection is not None and not told and not is_owed:
+            client.since = connection.reach(self.world.log.head)
         for each in (*actions, *told):
             client.take(each)
         for place in client.places:

@@ -243,7 +243,9 @@ class Pages(RuleBasedStateMachine):
         self.apply(actions)
         if live:
             assert is_here
-            client.since = self.world.log.head
+            # It is told so.
+            connection = self.world.dispatch.registry.get(client.id)
+            client.since = connection.reach(self.world.log.head)
             if not self.unreported:
                 client.check(self.world)
 
