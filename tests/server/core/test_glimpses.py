@@ -215,11 +215,16 @@ def hot(world, times):
         world.work()
 
 
-def test_what_is_saved_again_and_again_is_not_in_doubt_each_time(world, ids):
+def doubt(world):
+    """A view was just made anew for a doubt: another one has to wait."""
     begun = begin(world)
     hot(world, 1)
     world.answer(begun[0], world.execute(begun[1]))
     world.work()
+
+
+def test_what_is_saved_again_and_again_is_not_in_doubt_each_time(world, ids):
+    doubt(world)
     world.jobs.clear()
     hot(world, 20)
     assert world.count(RenderJob) == 0
@@ -231,10 +236,7 @@ def test_what_is_saved_again_and_again_is_not_in_doubt_each_time(world, ids):
 
 
 def test_meanwhile_nobody_is_told_to_have_had_everything(world, ids):
-    begun = begin(world)
-    hot(world, 1)
-    world.answer(begun[0], world.execute(begun[1]))
-    world.work()
+    doubt(world)
     before = world.log.head
     hot(world, 3)
     connection = world.dispatch.registry.get(ids[-1])
@@ -246,10 +248,7 @@ def test_meanwhile_nobody_is_told_to_have_had_everything(world, ids):
 
 
 def test_who_joins_meanwhile_and_who_leaves(world, ids):
-    begun = begin(world)
-    hot(world, 1)
-    world.answer(begun[0], world.execute(begun[1]))
-    world.work()
+    doubt(world)
     hot(world, 3)
     world.connect("late", world.dispatch.registry.get(ids[0]).page, since=world.log.head)
     hot(world, 3)
@@ -271,10 +270,7 @@ def test_who_joins_meanwhile_and_who_leaves(world, ids):
 
 
 def test_who_joins_meanwhile_and_was_told_where_it_stands_is_not_taken_back(world, ids):
-    begun = begin(world)
-    hot(world, 1)
-    world.answer(begun[0], world.execute(begun[1]))
-    world.work()
+    doubt(world)
     hot(world, 3)
     world.connect("late", world.dispatch.registry.get(ids[0]).page, since=world.log.head)
     for times in range(3):
