@@ -31,7 +31,8 @@ class Arena:
         self.small, self.big = (
             browse(f"{live.url}/{name}/")[1]["page"] for name in ("small", "big")
         )
-        self.watchers = Watchers(live.port, self.small, WATCHERS)
+        database = live.environ["LIVE_DATABASE"]
+        self.watchers = Watchers(live.port, self.small, WATCHERS, database)
 
     def fill_log(self) -> None:
         """Nobody watches these: the log has grown before memory is looked at."""
@@ -74,7 +75,7 @@ def arena(folder: Path) -> Iterator[Arena]:
         live.start()
         live.shell(
             "from tests.project.models import Author\n"
-            "Author.objects.bulk_create(Author(pk=pk, name='a') for pk in (1, 2))"
+            "Author.objects.bulk_create(Author(pk=pk, name='version-0.') for pk in (1, 2))"
         )
         ready = Arena(live)
         ready.fill_log()

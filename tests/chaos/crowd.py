@@ -36,7 +36,7 @@ class Event:
         return self.arguments[-1]
 
 
-@dataclass
+@dataclass(eq=False)
 class Member:
     """One client; ``events`` in the order they came, ``refused`` a connect error's data."""
 

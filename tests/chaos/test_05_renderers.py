@@ -8,7 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -19,12 +19,16 @@ import requests
 from tests.live.clients import browse
 from tests.live.processes import Live, wait_until
 
+from . import stories
 from .crowd import Crowd, Member
+from .history import Commit, History
 from .views_faults import FAULTY, HEALTHY
 
 UPDATES = ("map", "own", "view", "matched")
 # Faults whose job is done again, and those that are reported instead.
 RETRIED, REPORTED = ("kill", "sit", "garbage"), ("kill twice", "hang", "raise", "nan")
+FINE = "fine"
+ARRIVING = (*RETRIED, FINE)
 RENDERERS = 2
 SMALL = {"kill": 1, "sit": 1, "kill twice": 1, "hang": 1, "raise": 4, "nan": 1, "garbage": 1}
 FULL = {"kill": 50, "sit": 30, "kill twice": 10, "hang": 20, "raise": 100, "nan": 10, "garbage": 10}
@@ -62,8 +66,11 @@ class Site:
     live: Live
     crowd: Crowd
     members: list[Member]
+    loaded: float
+    commits: list[Commit] = field(default_factory=list)
 
     def save(self, pk: int, name: str) -> None:
+        self.commits.append(stories.saved(pk, stories.version_of(name)))
         url = f"{self.live.url}/author/{pk}/save/"
         requests.get(url, {"name": name}, timeout=20).raise_for_status()
 
@@ -90,24 +97,31 @@ def site(tmp_path, size):
         live.start()
         live.shell(
             "from tests.project.models import Author\n"
-            f"for pk in {(HEALTHY, *FAULTY)}: Author.objects.create(pk=pk)"
+            f"Author.objects.create(pk={HEALTHY}, name='healthy 0.')\n"
+            f"for pk in {FAULTY}: Author.objects.create(pk=pk, name='{FINE}:0.')"
         )
+        loaded = time.time()
         auth = {"page": browse(f"{live.url}/faults/")[1]["page"]}
         with Crowd(live.port, live.url) as crowd:
             members = [
                 crowd.join(auth, User_Agent=f"client {number}") for number in range(size(10, 50))
             ]
-            yield Site(live, crowd, members)
+            commits = [stories.saved(pk, 0) for pk in (HEALTHY, *FAULTY)]
+            yield Site(live, crowd, members, loaded, commits)
 
 
 def plan(counts):
-    """Rounds of what goes wrong with which author; each kind is spread over all rounds."""
+    """Rounds of what goes wrong with which author; each kind is spread over all rounds.
+
+    In the last one nothing goes wrong.
+    """
     spread = sorted(
         (place / count, kind) for kind, count in counts.items() for place in range(count)
     )
+    kinds = [*(kind for _, kind in spread), *[FINE] * (-len(spread) % len(FAULTY) + len(FAULTY))]
     faults = [
         Fault(pk, kind, f"{kind}:{number}.")
-        for number, ((_, kind), pk) in enumerate(zip(spread, cycle(FAULTY), strict=False))
+        for number, (kind, pk) in enumerate(zip(kinds, cycle(FAULTY), strict=False), start=1)
     ]
     return [faults[start : start + len(FAULTY)] for start in range(0, len(faults), len(FAULTY))]
 
@@ -115,7 +129,7 @@ def plan(counts):
 def run(site, rounds, notes):
     """Let everything of a round go wrong at once, and wait for what has to come of it."""
     reported = 0
-    for number, faults in enumerate(rounds):
+    for number, faults in enumerate(rounds, start=1):
         for each in faults:
             site.save(each.pk, each.name)
         site.save(HEALTHY, f"healthy {number}.")
@@ -131,7 +145,7 @@ def run(site, rounds, notes):
 def has_all(member, healthy, faults, reported):
     return (
         all(healthy in str(member.last(update)) for update in UPDATES)
-        and all(member.last(each.update) == each.name for each in faults if each.kind in RETRIED)
+        and all(member.last(each.update) == each.name for each in faults if each.kind in ARRIVING)
         and len(member.of("serverpush:refresh")) >= reported
     )
 
@@ -140,7 +154,7 @@ def check_clients(site, rounds):
     """Each client has had each event once and in order, and was told of each failure once."""
     faults = [each for faults in rounds for each in faults]
     arrived = {
-        f"faulty{pk}": [each.name for each in faults if each.pk == pk and each.kind in RETRIED]
+        f"faulty{pk}": [each.name for each in faults if each.pk == pk and each.kind in ARRIVING]
         for pk in FAULTY
     }
     reported = sum(each.kind in REPORTED for each in faults)
@@ -148,12 +162,21 @@ def check_clients(site, rounds):
         assert {name: [each.payload for each in member.of(name)] for name in arrived} == arrived
         told = [each.payload["reason"] for each in member.of("serverpush:refresh")]
         assert told == ["error"] * reported
-        ids = [each.meta["id"] for each in member.events if "id" in each.meta]
-        assert len(ids) == len(set(ids))
         for update in UPDATES:
             assert len(member.of(update)) == len(rounds)
         agents = {each.payload["agent"] for each in member.of("own")}
         assert len(agents) == 1
+    check_history(site)
+
+
+def check_history(site):
+    pks = dict.fromkeys(UPDATES, HEALTHY) | {f"faulty{pk}": pk for pk in FAULTY}
+    told = {f"client {number}": each.events for number, each in enumerate(site.members)}
+    history = History(
+        site.commits,
+        stories={name: stories.story(pks, site.loaded, events) for name, events in told.items()},
+    )
+    history.check(stories.final(site.commits))
 
 
 def check_log(site, rounds):

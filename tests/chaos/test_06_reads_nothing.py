@@ -14,7 +14,7 @@ import threading
 from contextlib import contextmanager
 
 from tests.chaos.arena import arena
-from tests.chaos.views_hostile import BIG, BIG_BYTES, SMALL
+from tests.chaos.views_hostile import BIG, BIG_BYTES
 from tests.chaos.watchers import p99, peak_of
 
 CLOSED_SECONDS = 10
@@ -47,7 +47,7 @@ def one_round(place, reporter, kind, seconds):
     """Others' p99 in ms, the push server's peak in MB, what the client saw, bytes offered."""
     before, received = place.delivered(), place.watchers.received
     with peak_of(place.pid) as peak, big_changes(place), place.client(kind, place.big) as seen:
-        taken = place.watchers.probe(reporter, SMALL, seconds)
+        taken = place.watchers.probe(reporter, seconds)
     events = place.delivered() - before - (place.watchers.received - received)
     return p99(taken), peak.mb, seen, events * BIG_BYTES
 
@@ -72,6 +72,7 @@ def test_a_client_that_reads_nothing(tmp_path, size, figures):
             assert seen["bytes"] > size_ / 2
             quiet.append(taken)
         reporter.close()
+        place.watchers.check()
         log = place.live.push.output
     assert max(lives) <= CLOSED_SECONDS
     grown = max(peaks) - base

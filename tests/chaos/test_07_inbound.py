@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.chaos.arena import arena
 from tests.chaos.hostile import FLOODS
-from tests.chaos.views_hostile import SMALL
 from tests.chaos.watchers import p99, peak_of
 
 CLOSED_SECONDS = 2
@@ -18,16 +17,17 @@ def test_floods(tmp_path, size, figures):
     with arena(tmp_path) as place:
         reporter = place.reporter()
         with peak_of(place.pid) as before:
-            quiet = place.watchers.probe(reporter, SMALL, 1)
+            quiet = place.watchers.probe(reporter, 1)
         slowest, worst, sent, closed = 0.0, 0.0, 0, 0
         with peak_of(place.pid) as meanwhile:
             for kind in FLOODS:
                 with place.client(kind, place.small) as seen:
-                    taken = place.watchers.probe(reporter, SMALL, seconds)
+                    taken = place.watchers.probe(reporter, seconds)
                 assert seen["slowest"] <= CLOSED_SECONDS, (kind, seen)
                 assert p99(taken) < p99_ms, kind
                 slowest, worst = max(slowest, seen["slowest"]), max(worst, p99(taken))
                 sent, closed = sent + seen["sent"], closed + seen["closed"]
+        place.watchers.check()
         grown = meanwhile.mb - before.mb
         assert grown <= GROWTH_MB
         assert len(place.live.push.output) < LOG_BYTES

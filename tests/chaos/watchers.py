@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
 import selectors
-import socket
+import sqlite3
 import statistics
 import threading
 import time
@@ -15,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import hostile
+from tests.chaos import hostile, stories
+from tests.chaos.crowd import Member
+from tests.chaos.history import History
+from tests.chaos.views_hostile import SMALL
 
-MARK = b'["small",'
-ID = re.compile(rb'\["small",.*?"id":"([^"]+)"')
-PING = b"\x81\x012"
 WAIT = 20
 
 
@@ -44,57 +43,75 @@ class Reporter:
 
 
 class Watchers:
-    """Some clients of the small page in one thread: each gets each change once, in order."""
+    """Some clients of the small page in one thread: each gets each save once, in order."""
 
-    def __init__(self, port: int, token: str, count: int) -> None:
+    def __init__(self, port: int, token: str, count: int, database: str) -> None:
+        self._loaded = time.time()
+        self._commits = [stories.saved(SMALL, 0)]
+        self._database = sqlite3.connect(database, isolation_level=None)
+        # It has to be there for readers, not after a power cut.
+        self._database.execute("PRAGMA synchronous = OFF")
         self._selector = selectors.DefaultSelector()
-        self._sockets = [hostile.join(port, token) for _ in range(count)]
-        for sock in self._sockets:
-            sock.setblocking(False)
-            self._selector.register(sock, selectors.EVENT_READ)
-        self._last = dict.fromkeys(self._sockets, b"")
-        self.received = 0
+        self._members = [Member(hostile.join(port, token)) for _ in range(count)]
+        for member in self._members:
+            member.sock.setblocking(False)
+            self._selector.register(member.sock, selectors.EVENT_READ, member)
 
-    def probe(self, reporter: Reporter, pk: int, seconds: float) -> list[float]:
-        """Change after change for so long; the seconds that each took to each client."""
+    @property
+    def received(self) -> int:
+        """How many events of the small page they have got."""
+        return sum(len(each.of("small")) for each in self._members)
+
+    def probe(self, reporter: Reporter, seconds: float) -> list[float]:
+        """Save after save for so long; the seconds from each report to each client."""
         until, taken = time.monotonic() + seconds, []
         while time.monotonic() < until:
+            self._save()
             begun = time.monotonic()
-            reporter.change(pk)
+            reporter.change(SMALL)
             taken += [moment - begun for moment in self._arrivals()]
         return taken
 
+    def _save(self) -> None:
+        commit = stories.saved(SMALL, len(self._commits))
+        sql = "UPDATE project_author SET name = ? WHERE id = ?"
+        self._database.execute(sql, (f"version-{commit.version}.", commit.pk))
+        self._commits.append(commit)
+
     def _arrivals(self) -> Iterator[float]:
-        waiting = dict.fromkeys(self._sockets, b"")
+        waiting = set(self._members)
         until = time.monotonic() + WAIT
         while waiting:
             assert time.monotonic() < until, f"{len(waiting)} clients got nothing"
             for key, _ in self._selector.select(WAIT):
-                sock = key.fileobj
-                assert isinstance(sock, socket.socket)
-                data = sock.recv(65536)
+                member = key.data
+                before = len(member.events)
+                data = member.sock.recv(65536)
                 assert data, "a client that did no wrong was closed"
-                if PING in data:
-                    sock.sendall(hostile.frame(b"3"))
-                if sock not in waiting:
-                    # A word on where it stands, not of a change.
-                    assert MARK not in data, f"twice: {data!r}"
-                    continue
-                seen = waiting[sock] + data
-                if found := ID.findall(seen):
-                    assert len(found) == 1, f"twice: {seen!r}"
-                    assert self._last[sock] < found[0], f"out of order: {seen!r}"
-                    self._last[sock] = found[0]
-                    del waiting[sock]
-                    self.received += 1
+                member.feed(data)
+                if member in waiting and any(e.name == "small" for e in member.events[before:]):
+                    waiting.remove(member)
                     yield time.monotonic()
-                else:
-                    waiting[sock] = seen
+
+    def check(self) -> None:
+        """Assert that each got each save: once, in order, and nothing else."""
+        told = {f"client {number}": each for number, each in enumerate(self._members)}
+        history = History(
+            self._commits,
+            stories={
+                name: stories.story({"small": SMALL}, self._loaded, member.events)
+                for name, member in told.items()
+            },
+        )
+        history.check(stories.final(self._commits))
+        # Nothing is saved before the last save was shown, so that none is left out.
+        assert {len(each.of("small")) for each in self._members} == {len(self._commits) - 1}
 
     def close(self) -> None:
         self._selector.close()
-        for sock in self._sockets:
-            sock.close()
+        self._database.close()
+        for member in self._members:
+            member.sock.close()
 
 
 def p99(seconds: list[float]) -> float:
