@@ -13,7 +13,8 @@ from typing import Any
 
 import requests
 
-from tests.chaos.watchers import Reporter, Watchers
+from tests.chaos.reporter import Reporter
+from tests.chaos.watchers import Watchers
 from tests.live.clients import browse
 from tests.live.processes import ROOT, Live
 

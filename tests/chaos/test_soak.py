@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+
+from tests.live.processes import ROOT
 
 from .soak.chart import chart
 from .soak.run import Plan, Soak
 from .soak.watch import Holding, Sample, problems
 
 QUIET = Sample(0, 0, Holding(60_000_000, 20, 3), {7: Holding(80_000_000, 9, 1)})
+
+
+def test_it_is_a_command_that_needs_no_settings():
+    environ = {name: each for name, each in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    command = [sys.executable, "-m", "tests.chaos.soak", "--help"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--minutes" in done.stdout
 
 
 def test_nothing_stays_of_clients_that_come_and_go(tmp_path, capsys):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import selectors
 import sqlite3
 import statistics
@@ -12,34 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tests.chaos import hostile, stories
 from tests.chaos.crowd import Member
 from tests.chaos.history import History
+from tests.chaos.reporter import Reporter
 from tests.chaos.views_hostile import SMALL
 
 WAIT = 20
-
-
-class Reporter:
-    """Reports changes on a kept-alive connection to the notifier."""
-
-    def __init__(self, port: int, key: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
-        self._headers = {"Authorization": f"Bearer {key}"}
-
-    def change(self, *pks: int) -> None:
-        """Authors changed."""
-        self.post({"changes": [{"model": "project.author", "pk": pk} for pk in pks]})
-
-    def post(self, body: dict[str, Any]) -> None:
-        self._connection.request("POST", "/notify", json.dumps(body), self._headers)
-        answer = self._connection.getresponse()
-        assert (answer.status, answer.read()[:12]) == (202, b'{"accepted":')
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 class Watchers:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.watchers import Reporter
+from tests.chaos.reporter import Reporter
 from tests.live.processes import Live
 
 from .clients import AUTHORS, USERS, Crowd
