@@ -8,7 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from serverpush.server.transport.inbound import Inbound
 from tests.defences import BY_NAME, DEFENCES, LIBRARIES, PROMISES, table
+from tests.defences.defence import Defence
 from tests.live.processes import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "defences.md"
@@ -37,6 +39,16 @@ def test_without_it_its_tests_fail(reports, name):
         # Of a test that fails itself; where a fixture or a module fails it is an error.
         assert case.find("failure") is not None, f"{case.get('name')} does not fail\n{printed}"
         assert case.find("error") is None, printed
+
+
+def test_what_replaces_a_function_can_be_called_as_that_was(monkeypatch):
+    def forget_an_argument():
+        Inbound.__init__ = lambda self, limit: None
+
+    # Put back after the test, whatever it is then.
+    monkeypatch.setattr(Inbound, "__init__", Inbound.__init__)
+    with pytest.raises(TypeError, match=r"forget-an-argument: Inbound.__init__ can't be called"):
+        Defence("", "", forget_an_argument, ()).take_out()
 
 
 def test_each_has_a_name_of_its_own():

@@ -30,7 +30,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     name = config.getoption("--without")
     if name:
-        BY_NAME[name].remove()
+        BY_NAME[name].take_out()
         # So do the commands that a test starts.
         os.environ[WITHOUT] = name
 

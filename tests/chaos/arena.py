@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,11 +30,12 @@ class Arena:
         self.live = live
         self.pid = live.push.pid
         self._key = live.manage("serverpush_key").stdout.strip()
+        loaded = time.time()
         self.small, self.big = (
             browse(f"{live.url}/{name}/")[1]["page"] for name in ("small", "big")
         )
         database = live.environ["LIVE_DATABASE"]
-        self.watchers = Watchers(live.port, self.small, WATCHERS, database)
+        self.watchers = Watchers(live.port, live.url, self.small, loaded, WATCHERS, database)
 
     def fill_log(self) -> None:
         """Nobody watches these: the log has grown before memory is looked at."""

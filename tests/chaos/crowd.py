@@ -106,21 +106,9 @@ class Crowd:
 
         ``headers`` are more of the handshake's, ``_`` for ``-``.
         """
-        sock = socket.create_connection(("127.0.0.1", self.port), timeout=JOIN_SECONDS)
-        sock.sendall(wire.handshake("127.0.0.1", self.port, self.origin, **headers))
-        sock.sendall(wire.frame("40" + json.dumps(auth)))
-        member = Member(sock)
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += _receive(sock)
-        head, _, rest = head.partition(b"\r\n\r\n")
-        assert b" 101 " in head.splitlines()[0], head
-        member.feed(rest)
-        while member.refused is None and not member.of("serverpush:ready"):
-            member.feed(_receive(sock))
-        sock.setblocking(False)
+        member = joined(self.port, self.origin, auth, **headers)
         with self._lock:
-            self._selector.register(sock, selectors.EVENT_READ, member)
+            self._selector.register(member.sock, selectors.EVENT_READ, member)
         return member
 
     def drop(self, member: Member) -> None:
@@ -160,6 +148,27 @@ class Crowd:
             member.feed(data)
         if not data or member.is_closed:
             self._forget(member)
+
+
+def joined(port: int, origin: str, auth: dict[str, Any], **headers: str) -> Member:
+    """A client that has connected to a push server on loopback, and is ready, or refused.
+
+    From then on its socket does not block. ``headers`` as for ``Crowd.join``.
+    """
+    sock = socket.create_connection(("127.0.0.1", port), timeout=JOIN_SECONDS)
+    sock.sendall(wire.handshake("127.0.0.1", port, origin, **headers))
+    sock.sendall(wire.frame("40" + json.dumps(auth)))
+    member = Member(sock)
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += _receive(sock)
+    head, _, rest = head.partition(b"\r\n\r\n")
+    assert b" 101 " in head.splitlines()[0], head
+    member.feed(rest)
+    while member.refused is None and not member.of("serverpush:ready"):
+        member.feed(_receive(sock))
+    sock.setblocking(False)
+    return member
 
 
 def _receive(sock: socket.socket) -> bytes:

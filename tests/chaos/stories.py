@@ -1,7 +1,7 @@
 """What clients of a crowd were sent, as their stories for the history checker.
 
 Their updates are each about one instance, and what they show has a version: the number
-before its first full stop, as in ``version-7.``.
+before its first full stop, as in ``version-7.`` or ``healthy 7.``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import partial
 from tests.chaos.crowd import Event
 from tests.chaos.history import Applied, Commit, Entry, Known, Loaded, Row, Told
 
-VERSION = re.compile(r"(\d+)\.")
+VERSION = re.compile(r"[a-z][-: ](\d+)\.")
 
 
 def saved(pk: int, version: int) -> Commit:
@@ -22,9 +22,9 @@ def saved(pk: int, version: int) -> Commit:
     return Commit(pk, version, Row(version, "", 0), time.time())
 
 
-def final(commits: Iterable[Commit]) -> dict[int, Row]:
-    """What the database holds after these."""
-    return {each.pk: each.row for each in commits if each.row is not None}
+def rows(names: Mapping[int, str]) -> dict[int, Row]:
+    """What the database holds, by the names of the instances there."""
+    return {pk: Row(version_of(name), "", 0) for pk, name in names.items()}
 
 
 def story(pks: Mapping[str, int], loaded: float, events: Iterable[Event]) -> list[Entry]:

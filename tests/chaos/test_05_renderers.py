@@ -166,17 +166,18 @@ def check_clients(site, rounds):
             assert len(member.of(update)) == len(rounds)
         agents = {each.payload["agent"] for each in member.of("own")}
         assert len(agents) == 1
+        ids = [each.meta["id"] for each in member.events if "id" in each.meta]
+        assert len(ids) == len(set(ids))
     check_history(site)
 
 
 def check_history(site):
     pks = dict.fromkeys(UPDATES, HEALTHY) | {f"faulty{pk}": pk for pk in FAULTY}
-    told = {f"client {number}": each.events for number, each in enumerate(site.members)}
-    history = History(
-        site.commits,
-        stories={name: stories.story(pks, site.loaded, events) for name, events in told.items()},
-    )
-    history.check(stories.final(site.commits))
+    told = {
+        f"client {number}": stories.story(pks, site.loaded, each.events)
+        for number, each in enumerate(site.members)
+    }
+    History(site.commits, stories=told).check(stories.rows(site.live.author_names()))
 
 
 def check_log(site, rounds):

@@ -217,15 +217,13 @@ def showing(site):
 
 
 def check_history(site):
-    told = {f"{each.visitor.name} {place}": each for place, each in enumerate(site.tabs)}
-    history = History(
-        site.commits,
-        stories={
-            name: stories.story(dict.fromkeys(PAGES[tab.page], AUTHOR), site.loaded, tab.events)
-            for name, tab in told.items()
-        },
-    )
-    history.check(stories.final(site.commits))
+    told = {
+        f"{tab.visitor.name} {place}": stories.story(
+            dict.fromkeys(PAGES[tab.page], AUTHOR), site.loaded, tab.events
+        )
+        for place, tab in enumerate(site.tabs)
+    }
+    History(site.commits, stories=told).check(stories.rows(site.live.author_names()))
 
 
 def run(site, enough):

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.chaos import hostile, stories
-from tests.chaos.crowd import Member
+from tests.chaos import stories
+from tests.chaos.crowd import joined
 from tests.chaos.history import History
 from tests.chaos.reporter import Reporter
 from tests.chaos.views_hostile import SMALL
@@ -23,16 +23,17 @@ WAIT = 20
 class Watchers:
     """Some clients of the small page in one thread: each gets each save once, in order."""
 
-    def __init__(self, port: int, token: str, count: int, database: str) -> None:
-        self._loaded = time.time()
+    def __init__(
+        self, port: int, origin: str, token: str, loaded: float, count: int, database: str
+    ) -> None:
+        self._loaded = loaded
         self._commits = [stories.saved(SMALL, 0)]
         self._database = sqlite3.connect(database, isolation_level=None)
         # It has to be there for readers, not after a power cut.
         self._database.execute("PRAGMA synchronous = OFF")
         self._selector = selectors.DefaultSelector()
-        self._members = [Member(hostile.join(port, token)) for _ in range(count)]
+        self._members = [joined(port, origin, {"page": token}) for _ in range(count)]
         for member in self._members:
-            member.sock.setblocking(False)
             self._selector.register(member.sock, selectors.EVENT_READ, member)
 
     @property
@@ -73,17 +74,17 @@ class Watchers:
 
     def check(self) -> None:
         """Assert that each got each save: once, in order, and nothing else."""
-        told = {f"client {number}": each for number, each in enumerate(self._members)}
-        history = History(
-            self._commits,
-            stories={
-                name: stories.story({"small": SMALL}, self._loaded, member.events)
-                for name, member in told.items()
-            },
-        )
-        history.check(stories.final(self._commits))
+        told = {
+            f"client {number}": stories.story({"small": SMALL}, self._loaded, each.events)
+            for number, each in enumerate(self._members)
+        }
+        sql = "SELECT id, name FROM project_author WHERE id = ?"
+        names = dict(self._database.execute(sql, (SMALL,)).fetchall())
+        History(self._commits, stories=told).check(stories.rows(names))
         # Nothing is saved before the last save was shown, so that none is left out.
-        assert {len(each.of("small")) for each in self._members} == {len(self._commits) - 1}
+        wanted = [{SMALL: each.version} for each in self._commits[1:]]
+        for story in told.values():
+            assert [getattr(each, "versions", each) for each in story[1:]] == wanted
 
     def close(self) -> None:
         self._selector.close()

@@ -15,7 +15,7 @@ def prepare() -> None:
     if os.environ.get(WITHOUT):
         from tests.defences import BY_NAME
 
-        BY_NAME[os.environ[WITHOUT]].remove()
+        BY_NAME[os.environ[WITHOUT]].take_out()
 
 
 if __name__ == "__main__":

@@ -216,6 +216,15 @@ class Live:
             "User.objects.create_user('grace', password='grace')\n"
         )
 
+    def author_names(self) -> dict[int, str]:
+        """What the database holds of authors."""
+        code = (
+            "import json\n"
+            "from tests.project.models import Author\n"
+            "print(json.dumps(list(Author.objects.values_list('pk', 'name'))))"
+        )
+        return dict(json.loads(self.shell(code)))
+
     def start_push(self, *arguments: str) -> Process:
         """Start the push server; the second time on the ports of the first."""
         self.push = Process(
