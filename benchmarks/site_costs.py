@@ -28,6 +28,10 @@ class Site:
             float(each) * 1e6 for each in self._process.ask(f"{what} {count} {rounds}").split()
         )
 
+    def token_size(self) -> int:
+        """Bytes of the token of the page with three updates."""
+        return int(self._process.ask("token"))
+
 
 @contextmanager
 def site(port: int) -> Iterator[Site]:
@@ -54,6 +58,7 @@ def measure() -> list[tuple[str, str]]:
             ("a save, the push server down", _told(*down.costs("save", rounds=15)[:2], 0)),
             ("a request for a page without updates", _told(*up.costs("plain"))),
             ("a request for a page with three updates", _told(*up.costs("three"))),
+            ("the token of that page", f"{up.token_size()} bytes"),
         ]
 
 

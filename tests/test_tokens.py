@@ -1,14 +1,18 @@
 import base64
 import time
 import zlib
+from dataclasses import replace
 
 import pytest
 from django.core import signing
+from django.db.models import Q
 
 from serverpush import tokens
 from serverpush.exceptions import BadToken, TokenExpired
 from serverpush.protocol import Condition, Dependency, Page, Serializer
 from serverpush.tokens import notifier_key, notifier_keys, session_hash, sign_page, verify_page
+from serverpush.updates import compile_updates
+from tests.project.models import Author, Book
 
 PAGE = Page(
     path="/a/<b>/",
@@ -39,6 +43,24 @@ PAGE = Page(
 
 def test_a_page_comes_back_whole():
     assert verify_page(sign_page(PAGE)) == PAGE
+
+
+@pytest.mark.django_db
+def test_a_token_with_three_updates_is_small():
+    """Each page carries it, and each handshake."""
+    Book.objects.bulk_create(Book(title="Emma") for _ in range(10))
+    updates = [
+        {"name": "author", "model": Author, "params": {"pk": 1}, "data": ["name", "email"]},
+        {
+            "name": "books",
+            "model": Book,
+            "params": {"title": "Emma"},
+            "data": {"t": "object.title"},
+        },
+        {"name": "cheap", "model": Book, "params": Q(price__lt=5) | Q(author__isnull=True)},
+    ]
+    found = compile_updates(updates, source="views.page_update", module=None, view=None)
+    assert len(sign_page(replace(PAGE, dependencies=found))) < 700
 
 
 def test_a_token_can_go_into_a_url():
