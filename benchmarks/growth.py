@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 import statistics
@@ -25,7 +24,7 @@ USED = 0.6
 """Of a core, what may be in use: the rest is for bursts, connections and garbage."""
 RATES = {"one a minute": 1 / 60, "one in ten seconds": 0.1, "one a second": 1.0}
 KNEE = 1.25
-"""Where so many times as many clients, or fewer, get an event in the same time, it has ended."""
+"""Where no more clients get so many times as many events in the same time, growth has ended."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,10 @@ def _step(peer: Peer, those: Crowd, clients: int, seconds: float) -> Step:
 
 def knee(steps: list[Step]) -> int | None:
     """The clients at which events a second stop growing with them, if they do."""
-    for one, other in itertools.pairwise(steps):
-        if other.rate < KNEE * one.rate:
-            return one.clients
+    for number, each in enumerate(steps[:-1], start=1):
+        # One step may be slow by chance: none of those after it is faster.
+        if all(later.rate < KNEE * each.rate for later in steps[number:]):
+            return each.clients
     return None
 
 
