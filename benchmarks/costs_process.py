@@ -5,7 +5,7 @@ means that the middleware is left out, and that the signals' receivers are disco
 
 Reads lines ``WHAT COUNT ROUNDS``, ``WHAT`` being ``save``, ``plain`` or ``three``; answers each
 with medians in seconds of CPU for one: of the thread that does it without, of the same with, and
-of the thread that reports, with. ``token`` is answered with the bytes of the token of ``three``.
+of the thread that reports, with. ``page`` is answered with the HTML of ``three``, as JSON.
 """
 
 from __future__ import annotations
@@ -56,20 +56,13 @@ def main() -> None:
         "three": (get(bare, "/three/"), get(handler, "/three/")),
     }
     for line in sys.stdin:
-        if line == "token\n":
-            print(token_size(handler(dict(requests.get("/three/").environ), lambda *_: None)))
+        if line == "page\n":
+            response = handler(dict(requests.get("/three/").environ), lambda *_: None)
+            print(json.dumps(response.content.decode()))
         else:
             what, count, rounds = line.split()
             print(*compared(*does[what], int(count), int(rounds)))
         sys.stdout.flush()
-
-
-def token_size(response: Any) -> int:
-    """Bytes of the token in a page's record."""
-    _, _, rest = response.content.partition(
-        b'<script id="serverpush-page" type="application/json">'
-    )
-    return len(json.loads(rest.partition(b"</script>")[0])["page"])
 
 
 def compared(without: Once, ours: Once, count: int, rounds: int) -> tuple[float, float, float]:

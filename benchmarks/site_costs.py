@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 from benchmarks.processes import Told, told
 from benchmarks.site import running
+from tests.live.clients import page_record
 
 ROUNDS = 60
 COUNT = 200
@@ -30,7 +32,7 @@ class Site:
 
     def token_size(self) -> int:
         """Bytes of the token of the page with three updates."""
-        return int(self._process.ask("token"))
+        return len(page_record(json.loads(self._process.ask("page")))["page"])
 
 
 @contextmanager
