@@ -12,7 +12,7 @@ ALONE := $(addprefix tests/chaos/test_,03_absent.py 06_reads_nothing.py 07_inbou
 export PORT PUSH_PORT NOTIFIER_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint test-python test-js build bench chaos soak clean
+.PHONY: help demo test test-all lint test-python test-js build bench chaos chaos-cluster soak clean
 
 help:
 	@echo "make demo       run the demo: Python 3.11 or later is all it needs"
@@ -21,6 +21,7 @@ help:
 	@echo "make build      bundle js/src into the script that pages load"
 	@echo "make bench      measure, and write the figures that the docs show"
 	@echo "make chaos      the fault tests at full size, and their table in the docs: 20 minutes"
+	@echo "make chaos-cluster   the same for several push servers, and Redis: 5 minutes"
 	@echo "make soak       clients coming and going for 20 minutes: nothing may grow"
 	@echo "make clean      remove what the above have installed"
 
@@ -59,7 +60,7 @@ lint: $(VENV)/.test js/node_modules/.stamp
 
 test-python: $(VENV)/.test js/node_modules/.stamp
 	@.ci/chromium
-	@.ci/deploy
+	@.ci/debian
 	$(BIN)/python -m pytest -n 4 --dist loadfile $(addprefix --ignore ,$(ALONE))
 	$(BIN)/python -m pytest $(ALONE)
 
@@ -68,7 +69,7 @@ test-js: js/node_modules/.stamp
 
 test-all: js/node_modules/.stamp
 	@.ci/chromium
-	@.ci/deploy
+	@.ci/debian
 	@for pair in 3.11:5.2 3.13:6.0; do \
 		python=python$${pair%:*}; django=$${pair#*:}; folder=.venv-$${pair%:*}; \
 		if ! $$python --version >/dev/null 2>&1; then \
@@ -94,6 +95,10 @@ chaos: $(VENV)/.test
 	@rm -rf build/chaos
 	$(BIN)/python -m pytest --full tests/chaos/test_[01][0-9]_*.py $(CURL)
 	$(BIN)/python -m tests.chaos.table
+
+chaos-cluster: $(VENV)/.test
+	@.ci/debian
+	$(BIN)/python -m pytest --full tests/cluster/test_history.py
 
 clean:
 	rm -rf .venv .venv-3.* js/node_modules build *.egg-info

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from django.apps import AppConfig
@@ -21,7 +22,7 @@ AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
 
 def check_values(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """E001 to E005 and W001, W004, W005: the settings' values."""
+    """E001 to E006 and W001, W004, W005: the settings' values."""
     found: list[CheckMessage] = [*_wrong_values(), *_unknown_names()]
     try:
         config = conf.config()
@@ -34,6 +35,7 @@ def check_values(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         *_models(config),
         *_ports(config),
         *_exposed_notifier(config),
+        *_redis(config),
         *_any_host(),
     ]
 
@@ -118,6 +120,15 @@ def _exposed_notifier(config: conf.Config) -> Iterator[CheckMessage]:
             f"SERVERPUSH_NOTIFIER_HOST = {config.notifier_host!r} is not a loopback address.",
             hint="Its key travels unencrypted: do this only behind TLS or a firewall.",
             id="serverpush.W004",
+        )
+
+
+def _redis(config: conf.Config) -> Iterator[CheckMessage]:
+    if config.is_shared and find_spec("redis") is None:
+        yield Error(
+            "SERVERPUSH_BACKEND names a Redis, and Python's package for it is not installed.",
+            hint="pip install 'django-serverpush[redis]'",
+            id="serverpush.E006",
         )
 
 

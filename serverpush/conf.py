@@ -12,12 +12,20 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
 
 PREFIX = "SERVERPUSH_"
+# What the address of a log begins with that several push servers share.
+SHARED = ("redis://", "rediss://", "unix://")
+NO_REDIS = (
+    "SERVERPUSH_BACKEND names a Redis, and Python's package for it is not installed: "
+    "pip install 'django-serverpush[redis]'"
+)
 
 # A validator returns what would be valid, as the end of a sentence, or None.
 Validator = Callable[[Any], str | None]
@@ -79,7 +87,20 @@ def _path(value: Any) -> str | None:
 
 
 def _backend(value: Any) -> str | None:
-    return None if value == "memory" else "'memory'"
+    """Where Redis is, as redis-py reads it; a number after the host is the database's."""
+    valid = "'memory', or an address such as 'redis://:password@host:6379/0'"
+    if value == "memory":
+        return None
+    if not isinstance(value, str) or not value.startswith(SHARED):
+        return valid
+    try:
+        parts = urlsplit(value)
+        is_whole = parts.path if parts.scheme == "unix" else parts.hostname and parts.port != 0
+    except ValueError:
+        return valid
+    if parts.scheme != "unix" and not parts.path.strip("/").isdigit() and parts.path.strip("/"):
+        return valid
+    return None if is_whole else valid
 
 
 def _channels(value: Any) -> str | None:
@@ -180,7 +201,17 @@ class Config:
         "without a token",
         _dotted,
     )
-    backend: str = _setting("memory", "the log: this process's memory", _backend)
+    backend: str = _setting(
+        "memory",
+        "the log: this process's memory, or the address of the Redis that several push servers "
+        "share (redis://, rediss:// or unix://)",
+        _backend,
+    )
+
+    @property
+    def is_shared(self) -> bool:
+        """Is the log in Redis?"""
+        return self.backend != "memory"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,6 +283,19 @@ def config() -> Config:
         if isinstance(value, list | set):
             values[name] = tuple(value)
     return Config(**values)
+
+
+def with_redis(path: str) -> Any:
+    """What has this dotted path, and takes redis-py, an extra, to be imported.
+
+    Raises ``ImproperlyConfigured`` where that is not installed.
+    """
+    try:
+        return import_string(path)
+    except ModuleNotFoundError as error:
+        if error.name != "redis":
+            raise
+        raise ImproperlyConfigured(NO_REDIS) from None
 
 
 def is_loopback(host: str) -> bool:

@@ -142,16 +142,35 @@ class TokenExpired(BadToken):
 
 
 class UnknownModel(ServerPushError):
-    """A label that names no model of this project."""
+    """A label that names no model of this project; ``place`` is where it stands, if known."""
 
-    def __init__(self, label: str, near: str = "") -> None:
-        super().__init__(label, near)
+    def __init__(self, label: str, near: str = "", place: str = "") -> None:
+        super().__init__(label, near, place)
         self.label = label
         self.near = near
+        self.place = place
 
     def __str__(self) -> str:
+        place = f"{self.place}: " if self.place else ""
         hint = f"; the nearest is {self.near!r}" if self.near else ""
-        return f"there is no model {brief(self.label)}{hint}"
+        return f"{place}there is no model {brief(self.label)}{hint}"
+
+
+class LogUnavailable(ServerPushError):
+    """The log that several push servers share can't be reached, or takes nothing now.
+
+    Arguments:
+        place: where it is, without a password.
+        reason: what was wrong.
+    """
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"Redis at {self.place} can't be used: {self.reason}"
 
 
 class InvalidMessage(ServerPushError, ValueError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import time
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -144,6 +146,28 @@ def notifier_key() -> str:
 def notifier_keys() -> list[str]:
     """The keys that the notifier port accepts: today's, and those of ``SECRET_KEY_FALLBACKS``."""
     return [_notifier_key(each) for each in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
+
+
+def sign_record(call: bytes, body: bytes) -> bytes:
+    """What shows that a record of the shared log was written by who has ``SECRET_KEY``."""
+    return _record_signature(call, body, settings.SECRET_KEY)
+
+
+def is_signed_record(call: bytes, body: bytes, signature: bytes) -> bool:
+    """Was it signed with ``SECRET_KEY``, or one of ``SECRET_KEY_FALLBACKS``?"""
+    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return any(
+        hmac.compare_digest(signature, _record_signature(call, body, each)) for each in secrets
+    )
+
+
+def _record_signature(call: bytes, body: bytes, secret: str | bytes) -> bytes:
+    return hmac.digest(_record_key(secret), call + b"\n" + body, "sha256").hex().encode()
+
+
+@lru_cache(maxsize=16)
+def _record_key(secret: str | bytes) -> bytes:
+    return salted_hmac("serverpush.record", "key", secret=secret, algorithm="sha256").digest()
 
 
 def _notifier_key(secret: str | bytes) -> str:

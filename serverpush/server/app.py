@@ -8,18 +8,29 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from serverpush import tokens
-from serverpush.conf import Config, channel, config, is_loopback, longest_history, losses_file
+from serverpush.conf import (
+    Config,
+    channel,
+    config,
+    is_loopback,
+    longest_history,
+    losses_file,
+    with_redis,
+)
 from serverpush.exceptions import CannotStart, ChildFailed
 from serverpush.jobs import Job
 from serverpush.messages import Topic, most_data
-from serverpush.protocol import ModelInfo
+from serverpush.protocol import ModelInfo, Position
 from serverpush.server import state
 from serverpush.server.admission import Admissions
+from serverpush.server.bodies import Bodies, Reported
 from serverpush.server.channels import Channels
 from serverpush.server.clock import Clock
 from serverpush.server.connections import Connections
@@ -38,6 +49,9 @@ from serverpush.server.site import Site
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import Limits, Transport, loop
 from serverpush.server.words import Words
+
+if TYPE_CHECKING:
+    from serverpush.server.cluster import Cluster
 
 logger = logging.getLogger("serverpush.server")
 
@@ -61,6 +75,14 @@ class Addresses:
     port: int
     notifier_host: str
     notifier_port: int
+
+
+class Feed(Protocol):
+    """What takes what this server is told: its own log, or the one that several share."""
+
+    def take(self, reported: Reported) -> Position: ...
+
+    def gap(self, reason: str) -> None: ...
 
 
 class PushServer:
@@ -89,6 +111,7 @@ class PushServer:
         self._models = models
         self._waker = loop.Waker()
         self._clock = Clock()
+        self._opened = loop.Event()
         self._site = Site() if serves_site else None
         self._is_ticking = True
 
@@ -106,7 +129,7 @@ class PushServer:
         loop.run(self._run, ready)
 
     def _run(self, ready: Callable[[Addresses, int], None]) -> None:
-        config, addresses = self.config, self.addresses
+        addresses = self.addresses
         sock = _listen(addresses.host, addresses.port, "SERVERPUSH_PORT")
         notifier_sock = _listen(
             addresses.notifier_host, addresses.notifier_port, "SERVERPUSH_NOTIFIER_PORT"
@@ -120,9 +143,11 @@ class PushServer:
             raise CannotStart(f"a renderer can't start: {error}") from None
         if self._site is not None:
             self._start_site(self._site, port, notifier_host, notifier_port)
-        # Not before: it can be taken only once.
         path = self._state_file(port)
-        if state.load(self._kept, path, self._clock()):
+        if self.cluster is not None:
+            self.cluster.start()
+        # Not before: it can be taken only once.
+        elif state.load(self._kept, path, self._clock()):
             logger.info("continuing the log of %s", path)
         servers = [
             loop.serve(
@@ -135,14 +160,20 @@ class PushServer:
                 notifier_sock, self.notifier, max_connections=NOTIFIER_CONNECTIONS, log=logger
             ),
         ]
-        ticking = loop.spawn(self._tick, Words(losses_file(port)))
+        # Of several, any of a machine may hear what the site's processes leave there.
+        left_at = config().port if self.config.is_shared else port
+        ticking = loop.spawn(self._tick, Words(losses_file(left_at)))
         # What has been loaded stays: looking at it again and again would keep clients waiting.
         gc.collect()
         gc.freeze()
-        ready(Addresses(host, port, notifier_host, notifier_port), config.renderers)
+        if self.cluster is None:
+            self._opened.set()
+        listening = Addresses(host, port, notifier_host, notifier_port)
+        waiting = loop.spawn(self._say_ready, ready, listening)
         try:
             self._waker.wait()
         finally:
+            waiting.cancel()
             ticking.cancel()
             # While what receivers send still is taken.
             self._channels.stop(SUBSCRIBE_SECONDS)
@@ -154,9 +185,16 @@ class PushServer:
             self.notifier.stop(STOP_SECONDS)
             for server in servers:
                 server.stop()
-            state.save(self._kept, path)
+            if self.cluster is not None:
+                self.cluster.stop()
+            else:
+                state.save(self._kept, path)
             self.transport.stop()
             self.pool.stop()
+
+    def _say_ready(self, ready: Callable[[Addresses, int], None], listening: Addresses) -> None:
+        self._opened.wait()
+        ready(listening, self.config.renderers)
 
     def _start_site(self, site: Site, port: int, notifier_host: str, notifier_port: int) -> None:
         settings = {
@@ -185,7 +223,7 @@ class PushServer:
             limits=_limits,
             longest=longest_history(),
         )
-        skew = 0.0 if is_loopback(config.notifier_host) else REMOTE_SKEW
+        skew = 0.0 if self._is_local() else REMOTE_SKEW
         self.dispatch = Dispatch(self.log, self._models, skew=skew)
         self.messaging = Messaging(
             self.log,
@@ -194,7 +232,8 @@ class PushServer:
             self.access.bind,
             config.send_buffer // 2,
         )
-        self.presence = Presence(lambda id: channel(id).presence, lambda: self.pool.listens)
+        name = secrets.token_hex(8) if config.is_shared else ""
+        self.presence = Presence(lambda id: channel(id).presence, lambda: self.pool.listens, name)
         jobs: Turns[tuple[Any, Job]] = Turns(
             self.access.next_job,
             self.messaging.next_job,
@@ -240,6 +279,7 @@ class PushServer:
             wake=self.pool.wake,
             see=lambda id: self._connections.see(id),
             hook=config.channel_permission is not None,
+            share=self._share,
         )
         self._connections = Connections(
             admissions=Admissions(
@@ -257,6 +297,7 @@ class PushServer:
             clock=self._clock,
             wake=self.pool.wake,
             timeout=config.render_timeout,
+            knows=lambda position: self.cluster is None or self.cluster.knows(position),
         )
         self.intake = Intake(
             access=self.access,
@@ -276,14 +317,15 @@ class PushServer:
             messaging=self.messaging,
             emitter=self._emitter,
             clock=self._clock,
-            gap=self.intake.gap,
+            gap=lambda reason: self._feed.gap(reason),
         )
+        bodies = Bodies(self._models, settings.AUTH_USER_MODEL.lower())
+        self.cluster = self._cluster(bodies, name) if config.is_shared else None
+        self._feed: Feed = self.cluster or self.intake
         self.notifier = Notifier(
             keys=tokens.notifier_keys(),
-            models=self._models,
-            users=settings.AUTH_USER_MODEL.lower(),
-            accept=self.intake.accept,
-            end=self.intake.end,
+            bodies=bodies,
+            take=self._feed.take,
             missing=self.intake.missing,
             health=self._health,
             present=self.presence.present,
@@ -292,6 +334,30 @@ class PushServer:
         )
         self._kept = state.Kept(self.log, self.access, self.presence, self.notifier)
         self._watch()
+
+    def _is_local(self) -> bool:
+        """Is the site on this machine, so that its clock is this one's?"""
+        if self.config.is_shared:
+            return is_loopback(urlsplit(self.config.backend).hostname or "localhost")
+        return is_loopback(self.config.notifier_host)
+
+    def _cluster(self, bodies: Bodies, name: str) -> Cluster:
+        try:
+            kind: type[Cluster] = with_redis("serverpush.server.cluster.Cluster")
+        except ImproperlyConfigured as error:
+            raise CannotStart(str(error)) from None
+        return kind(
+            self.config.backend,
+            bodies=bodies,
+            intake=self.intake,
+            log=self.log,
+            access=self.access,
+            clock=self._clock,
+            telemetry=self.telemetry,
+            presence=self.presence,
+            name=name,
+            on_open=self._opened.set,
+        )
 
     def _watch(self) -> None:
         """Let the metrics show what is there to be counted at any time."""
@@ -302,6 +368,9 @@ class PushServer:
         watch("matchings_waiting", "Instances to be matched", lambda: self.dispatch.matchings)
         watch("renderings_waiting", "Renderings to be made", lambda: self.dispatch.renderings)
         watch("resolvings_waiting", "URLs to be resolved", lambda: self.pool.resolving)
+        if (cluster := self.cluster) is not None:
+            meaning = "Seconds since an entry of its own was read in the shared log"
+            watch("unheard_seconds", meaning, lambda: cluster.unheard)
 
     def _tick(self, words: Words) -> None:
         while True:
@@ -316,8 +385,8 @@ class PushServer:
 
     def _look_around(self, words: Words) -> None:
         """Each second: notice processes that ended with changes unreported, and who is due."""
-        if words.take():
-            self.intake.gap("a process ended before it could report its changes")
+        if self._is_heard() and words.take():
+            self._feed.gap("a process ended before it could report its changes")
         self._emitter.do(self.dispatch.tick())
         self.access.tick(self._clock())
         self.messaging.tick(self._clock())
@@ -325,6 +394,14 @@ class PushServer:
         self._look_at_the_clock()
         self.telemetry.tick()
         self.pool.wake()
+
+    def _share(self) -> None:
+        if self.cluster is not None:
+            self.cluster.share()
+
+    def _is_heard(self) -> bool:
+        """Can others be told now what is left to this server to tell?"""
+        return self.cluster is None or self.cluster.is_open
 
     def _look_at_the_clock(self) -> None:
         ahead = self._clock.ahead
@@ -336,7 +413,7 @@ class PushServer:
             return "renderers down"
         if not self.intake.is_fed or not self._is_ticking:
             return "the log can't be fed"
-        return "ok"
+        return "ok" if self.cluster is None else self.cluster.status
 
     def _health(self) -> dict[str, Any]:
         return {

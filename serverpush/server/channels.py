@@ -17,8 +17,9 @@ from serverpush.results import SubscribeResult
 from serverpush.server.admission import since_of
 from serverpush.server.core.access import Access
 from serverpush.server.core.actions import Action, Report
+from serverpush.server.core.members import Key, Member
 from serverpush.server.core.messaging import Messaging
-from serverpush.server.core.presence import Farewell, Key, Member, Presence, channel_of
+from serverpush.server.core.presence import Farewell, Presence, channel_of
 from serverpush.server.core.registry import Registry
 from serverpush.server.core.visits import Visit
 from serverpush.server.transport import Answer, Client, Refused, loop
@@ -43,6 +44,7 @@ class Channels:
         see: waits until somebody has looked at a connection's session, if nobody has since
             it may have ended; raises ``Refused`` where nobody can.
         hook: may clients subscribe by a channel's id, if the project says so?
+        share: tells other push servers who came and who left.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Channels:
         wake: Callable[[], None],
         see: Callable[[str], None],
         hook: bool,
+        share: Callable[[], None] = lambda: None,
     ) -> None:
         self._messaging = messaging
         self._presence = presence
@@ -71,6 +74,7 @@ class Channels:
         self._wake = wake
         self._see = see
         self._hook = hook
+        self._share = share
         self._is_stopping = False
         # By which each connection's page is known again, and who came with a user's token.
         self._tabs: dict[str, str] = {}
@@ -122,6 +126,7 @@ class Channels:
         channel = channel_of(topic)
         with self._turn(channel, self._key(client, channel)):
             self._presence.leave(channel, client.id)
+        self._share()
         self._wake()
         return {"ok": left}
 
@@ -141,6 +146,7 @@ class Channels:
             actions = self._messaging.follow(client.id, topic, head if found is None else found)
             if member is not None:
                 self._presence.join(channel, key, client.id, member)
+        self._share()
         answer = {"ok": True, "position": str(head), **place_of(topic)}
         if channel and self._presence.tells(channel):
             answer["present"] = self._presence.present(channel)
@@ -265,6 +271,7 @@ class Channels:
     def tick(self, now: float) -> None:
         """Tell who is there where that has changed; ``now`` in seconds since the epoch."""
         self._presence.tick(now)
+        self._share()
         for channel in self._presence.changed():
             self._told += 1
             self._do(

@@ -14,13 +14,22 @@ class Clock:
 
     def __init__(self) -> None:
         self._offset = time.time() - time.monotonic()
+        self._last = 0.0
+        self._is_own = True
 
     def __call__(self) -> float:
         steady = time.monotonic()
-        self._offset = max(self._offset, time.time() - steady)
-        return steady + self._offset
+        if self._is_own:
+            self._offset = max(self._offset, time.time() - steady)
+        self._last = max(self._last, steady + self._offset)
+        return self._last
+
+    def follow(self, now: float) -> None:
+        """Go by another's clock, which shows ``now``; it is not set back by that either."""
+        self._is_own = False
+        self._offset = now - time.monotonic()
 
     @property
     def ahead(self) -> float:
-        """Seconds by which it is ahead of the machine's clock."""
-        return max(0.0, self() - time.time())
+        """Seconds by which it is ahead of the machine's clock, if it goes by that."""
+        return max(0.0, self() - time.time()) if self._is_own else 0.0

@@ -32,6 +32,7 @@ class Connections:
     Arguments:
         wake: lets idle renderers look for work.
         timeout: seconds that a client waits for a look at its access.
+        knows: is all known that is in the log up to a position, or to just now? May wait.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Connections:
         clock: Clock,
         wake: Callable[[], None],
         timeout: float,
+        knows: Callable[[Position | None], bool] = lambda position: True,
     ) -> None:
         self._admissions = admissions
         self._access = access
@@ -58,6 +60,7 @@ class Connections:
         self._clock = clock
         self._wake = wake
         self._timeout = timeout
+        self._knows = knows
         # Who waits for a look before being let in.
         self._looks: dict[Visit, loop.Event] = {}
 
@@ -70,6 +73,10 @@ class Connections:
     def connect(self, client: Client, auth: dict[str, Any] | None) -> None:
         """Admit a client; raises ``Refused``."""
         admission = self._admissions.admit(client, auth or {})
+        since = admission.since
+        if not self._knows(since if isinstance(since, Position) else None):
+            # Nobody could say whether it is up to date: the browser tries again.
+            raise Refused("server_error", "the push server does not know yet what has changed")
         visit, made = admission.visit, admission.made
         if self._access.doubts(visit, made):
             self._look(visit)

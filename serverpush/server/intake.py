@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from serverpush.jobs import UsersJob
-from serverpush.messages import Message
-from serverpush.protocol import Change, Ending, Gap, Position
+from serverpush.protocol import Ending, Gap, Position
 from serverpush.results import UsersResult
+from serverpush.server.bodies import Reported
 from serverpush.server.clock import Clock
 from serverpush.server.core.access import Access
 from serverpush.server.core.dispatch import Dispatch
@@ -67,24 +67,26 @@ class Intake:
         # A rendering that ends now must not tell them that they have had it.
         self._dispatch.hold()
 
-    def accept(self, gap: str, changes: list[Change], messages: list[Message]) -> Position:
-        """Apply the reason of a gap ("": none), changes and messages; where the log stands then."""
+    def take(self, reported: Reported) -> Position:
+        """Apply what is reported; returns where the log stands then."""
         try:
-            if gap:
-                self.gap(gap)
-            for change, now in self._in_turns(changes):
+            if reported.gap:
+                self.gap(reported.gap)
+            for change, now in self._in_turns(reported.changes):
                 self._dispatch.changed(change, now)
-            for message, now in self._in_turns(messages):
+            for message, now in self._in_turns(reported.messages):
                 _, actions = self._messaging.published(message, now)
                 if not self._is_stopping:
                     self._emitter.do(actions)
+            if reported.ending is not None:
+                self._end(reported.ending)
         except Exception:
             # It shows in /health until it succeeds again.
             self.is_fed = False
             raise
         self.is_fed = True
-        self._telemetry.changed(len(changes))
-        self._telemetry.published(len(messages))
+        self._telemetry.changed(len(reported.changes))
+        self._telemetry.published(len(reported.messages))
         self._wake()
         return self._dispatch.log.head
 
@@ -93,11 +95,10 @@ class Intake:
         self._telemetry.gap(reason)
         self._emitter.do(self._dispatch.gap(Gap(reason), self._clock()))
 
-    def end(self, ending: Ending) -> None:
-        """End access."""
-        self._messaging.ended(ending)
-        self._emitter.do(self._access.end(ending, self._clock()))
-        self._wake()
+    def renewed(self, reason: str) -> None:
+        """The log is another now, which covers nothing that was before: nobody is up to date."""
+        self._telemetry.gap(reason)
+        self._emitter.do(self._dispatch.refresh_all())
 
     def missing(self, users: list[str]) -> list[str]:
         """Those of the users, by their keys as text, who do not exist, as far as that is known."""
@@ -111,7 +112,11 @@ class Intake:
             missing += [user for user, token in found if token is None]
         return missing
 
-    def _in_turns(self, entries: list[Entry]) -> Iterator[tuple[Entry, float]]:
+    def _end(self, ending: Ending) -> None:
+        self._messaging.ended(ending)
+        self._emitter.do(self._access.end(ending, self._clock()))
+
+    def _in_turns(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, float]]:
         """Each with the time; others have their turn while these are many."""
         now = self._clock()
         for entry in entries:

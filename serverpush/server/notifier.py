@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hmac
 import json
-import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
 from serverpush.conf import is_loopback
-from serverpush.exceptions import BadMessage, UnknownModel, brief
-from serverpush.messages import USERS, Message, channel_topic, user_topic
-from serverpush.protocol import Change, Ending, Key, KeyKind, ModelInfo, Position
+from serverpush.exceptions import BadMessage, LogUnavailable, UnknownModel, brief
+from serverpush.messages import USERS, Message, channel_topic
+from serverpush.protocol import Position
+from serverpush.server.bodies import Bodies, Reported
 from serverpush.server.telemetry import CONTENT_TYPE, Telemetry
 from serverpush.server.transport import loop
 
@@ -24,8 +23,6 @@ MAX_BODY = 1024 * 1024
 REMEMBERED_BATCHES = 10_000
 # Of these the next start has to know: the answers to others have long been received.
 MAX_DUMPED = 1000
-MAX_BATCH_KEY = 64
-MAX_GAP = 500
 
 _STATUS = {
     200: "200 OK",
@@ -36,18 +33,6 @@ _STATUS = {
     405: "405 Method Not Allowed",
     413: "413 Content Too Large",
     503: "503 Service Unavailable",
-}
-
-
-def _uuid(pk: Key) -> str:
-    """The one spelling by which pages name it."""
-    return str(uuid.UUID(str(pk)))
-
-
-_KEYS: dict[KeyKind, tuple[Callable[[Key], Key], str]] = {
-    "integer": (int, "a number"),
-    "uuid": (_uuid, "a UUID"),
-    "text": (str, "a text"),
 }
 
 
@@ -65,11 +50,8 @@ class Notifier:
 
     Arguments:
         keys: the bearer keys that are accepted, the first as ``serverpush_key`` prints it.
-        models: what is known of each model, by label.
-        users: the label of the user model, empty where there is none.
-        accept: applies the reason of a gap ("": none), changes and messages, in this
-            order, and returns the position of the last.
-        end: ends access.
+        bodies: reads what is reported.
+        take: applies it, and returns where the log stands then; raises ``LogUnavailable``.
         missing: those of users who do not exist; may wait.
         present: who is subscribed to a channel.
         most_data: bytes of data that a body of ``/publish`` may have.
@@ -81,10 +63,8 @@ class Notifier:
         self,
         *,
         keys: Iterable[str],
-        models: dict[str, ModelInfo],
-        users: str,
-        accept: Callable[[str, list[Change], list[Message]], Position],
-        end: Callable[[Ending], None],
+        bodies: Bodies,
+        take: Callable[[Reported], Position],
         missing: Callable[[list[str]], list[str]],
         health: Callable[[], dict[str, Any]],
         present: Callable[[str], dict[str, Any]],
@@ -92,10 +72,8 @@ class Notifier:
         telemetry: Telemetry,
     ) -> None:
         self._authorizations = [f"Bearer {key}".encode() for key in keys]
-        self._models = models
-        self._users = models[users].key if users in models else None
-        self._accept = accept
-        self._end = end
+        self._bodies = bodies
+        self._take = take
         self._missing = missing
         self._health = health
         self._present = present
@@ -176,149 +154,71 @@ class Notifier:
         return 200, self._present(topic.partition(":")[2])
 
     def _notify(self, environ: dict[str, Any]) -> tuple[int, Body]:
-        return self._once(environ, self._apply_changes)
+        return self._once(environ, self._bodies.changes)
 
     def _publish(self, environ: dict[str, Any]) -> tuple[int, Body]:
-        return self._once(environ, self._apply_message)
+        return self._once(environ, lambda body: self._bodies.message(body, self._most_data))
 
     def _disconnect(self, environ: dict[str, Any]) -> tuple[int, Body]:
-        return self._once(environ, self._apply_ending)
+        return self._once(environ, self._bodies.ending)
 
     def _once(
-        self, environ: dict[str, Any], apply: Callable[[dict[str, Any], str, str], dict[str, Any]]
+        self, environ: dict[str, Any], read: Callable[[dict[str, Any]], Reported]
     ) -> tuple[int, Body]:
         """Apply a body; a batch that comes again gets the answer that it had."""
         body = self._body(environ)
         if self._is_stopping:
             raise _Answer(503, "the push server is stopping: send it again")
+        try:
+            reported = read(body)
+        except BadMessage as error:
+            raise _Answer(400, str(error)) from None
+        except UnknownModel as error:
+            raise _Answer(404, str(error)) from None
         self._busy += 1
         try:
-            return self._applied(body, apply)
+            return 202, self._applied(reported, environ["PATH_INFO"] == "/publish")
         finally:
             self._busy -= 1
 
-    def _applied(
-        self, body: dict[str, Any], apply: Callable[[dict[str, Any], str, str], dict[str, Any]]
-    ) -> tuple[int, Body]:
-        batch, gap = body.pop("batch", ""), body.pop("gap", "")
-        if not isinstance(batch, str) or not isinstance(gap, str):
-            raise _Answer(400, "batch and gap are texts")
-        if len(batch) > MAX_BATCH_KEY or len(gap) > MAX_GAP:
-            raise _Answer(400, f"batch may have {MAX_BATCH_KEY} characters, gap {MAX_GAP}")
+    def _applied(self, reported: Reported, names_users: bool) -> dict[str, Any]:
+        batch = reported.batch
         if not batch:
-            return 202, apply(body, gap, "")
+            return self._answer(reported, names_users)
         # One that is applied already, or just now: who sent it did not wait for the answer.
         while batch in self._applying:
             self._applying[batch].wait()
-        if batch not in self._batches:
-            self._applying[batch] = applied = loop.Event()
-            try:
-                self._remember(batch, apply(body, gap, batch))
-            finally:
-                del self._applying[batch]
-                applied.set()
-        return 202, self._batches[batch]
+        if batch in self._batches:
+            return self._batches[batch]
+        self._applying[batch] = applied = loop.Event()
+        try:
+            answer = self._answer(reported, names_users)
+            self._remember(batch, answer)
+        finally:
+            del self._applying[batch]
+            applied.set()
+        return answer
+
+    def _answer(self, reported: Reported, names_users: bool) -> dict[str, Any]:
+        if names_users:
+            self._look_up(reported.messages)
+        try:
+            position = self._take(reported)
+        except LogUnavailable as error:
+            raise _Answer(503, f"{error}: send it again") from None
+        return {"accepted": len(reported), "position": str(position)}
 
     def _remember(self, batch: str, answer: dict[str, Any]) -> None:
         self._batches[batch] = answer
         if len(self._batches) > REMEMBERED_BATCHES:
             self._batches.popitem(last=False)
 
-    def _apply_changes(self, body: dict[str, Any], gap: str, batch: str) -> dict[str, Any]:
-        if not {"changes"} <= set(body) <= {"changes", "messages"}:
-            raise _Answer(
-                400, "the body is an object with changes, and perhaps messages, batch and gap"
-            )
-        changes = self._changes(body["changes"])
-        messages = self._messages(body.get("messages", []), batch)
-        position = self._accept(gap, changes, messages)
-        return {"accepted": len(changes) + len(messages), "position": str(position)}
-
-    def _apply_message(self, body: dict[str, Any], gap: str, batch: str) -> dict[str, Any]:
-        try:
-            message = self._addressed(Message.from_json(body, self._most_data)).named(batch, 0)
-        except BadMessage as error:
-            raise _Answer(400, str(error)) from None
-        users = [each.removeprefix(USERS) for each in message.topics if each.startswith(USERS)]
-        # A mistyped key would be sent to nobody.
+    def _look_up(self, messages: Iterable[Message]) -> None:
+        """A mistyped key would be sent to nobody."""
+        topics = (topic for each in messages for topic in each.topics)
+        users = [each.removeprefix(USERS) for each in topics if each.startswith(USERS)]
         if users and (missing := self._missing(users)):
             raise _Answer(400, f"there is no user {', '.join(map(brief, missing[:10]))}")
-        return {"accepted": 1, "position": str(self._accept(gap, [], [message]))}
-
-    def _apply_ending(self, body: dict[str, Any], gap: str, batch: str) -> dict[str, Any]:
-        try:
-            ending = self._spelled(Ending.from_json(body))
-        except BadMessage as error:
-            raise _Answer(400, str(error)) from None
-        position = self._accept(gap, [], [])
-        self._end(ending)
-        ended = (ending.users, ending.sessions, ending.changed, ending.doubtful)
-        accepted = sum(map(len, ended))
-        return {"accepted": accepted, "position": str(position)}
-
-    def _changes(self, value: Any) -> list[Change]:
-        if not isinstance(value, list):
-            raise _Answer(400, "changes is a list of {model, pk, action}")
-        changes = []
-        for place, each in enumerate(value):
-            try:
-                changes.append(self._known(Change.from_json(each)))
-            except BadMessage as error:
-                raise _Answer(400, f"changes[{place}]: {error}") from None
-            except UnknownModel as error:
-                raise _Answer(404, f"changes[{place}]: {error}") from None
-        return changes
-
-    def _messages(self, value: Any, batch: str) -> list[Message]:
-        if not isinstance(value, list):
-            raise _Answer(400, "messages is a list of {to, event, data}")
-        messages = []
-        for place, each in enumerate(value):
-            try:
-                messages.append(self._addressed(Message.from_json(each)).named(batch, place))
-            except BadMessage as error:
-                raise _Answer(400, f"messages[{place}]: {error}") from None
-        return messages
-
-    def _addressed(self, message: Message) -> Message:
-        """The message with the keys of its users as the user model has them."""
-        if not any(topic.startswith(USERS) for topic in message.topics):
-            return message
-        keys = self._user_keys([topic.removeprefix(USERS) for topic in message.topics])
-        return replace(message, topics=tuple(map(user_topic, keys)))
-
-    def _spelled(self, ending: Ending) -> Ending:
-        """The ending with the keys of its users as the user model has them."""
-        return replace(
-            ending,
-            users=self._user_keys(ending.users),
-            changed=self._user_keys(ending.changed),
-            doubtful=self._user_keys(ending.doubtful),
-        )
-
-    def _user_keys(self, keys: Sequence[str]) -> tuple[str, ...]:
-        """Each once, in the one spelling that it has; raises ``BadMessage`` for what is none."""
-        if not keys:
-            return ()
-        if self._users is None:
-            raise BadMessage("this project has no users")
-        read, meaning = _KEYS[self._users]
-        try:
-            return tuple(dict.fromkeys(str(read(key)) for key in keys))
-        except ValueError:
-            raise BadMessage(
-                f"the key of a user is {meaning}, not all of {brief(list(keys))}"
-            ) from None
-
-    def _known(self, change: Change) -> Change:
-        info = self._models.get(change.model)
-        if info is None:
-            raise UnknownModel(change.model)
-        read, meaning = _KEYS[info.key]
-        try:
-            return replace(change, pk=read(change.pk))
-        except ValueError:
-            raise BadMessage(f"pk of {change.model} is {meaning}, not {brief(change.pk)}") from None
 
     def _authorize(self, environ: dict[str, Any]) -> None:
         given = environ.get("HTTP_AUTHORIZATION", "").encode("utf-8", "replace")

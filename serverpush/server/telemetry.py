@@ -48,6 +48,9 @@ class Telemetry:
         self._refreshes = counter("refreshes", "Connections told to refresh", "reason")
         self._gaps = counter("gaps", "Times that changes were lost")
         self._rejected = counter("rejected_calls", "Calls of the notifier port refused", "status")
+        self._foreign = counter(
+            "records_refused", "Entries of the shared log that nobody of this project signed", "log"
+        )
         self._replaced = counter("renderers_replaced", "Renderers replaced", "reason")
         self._jobs = Histogram(
             "serverpush_job_seconds",
@@ -129,6 +132,11 @@ class Telemetry:
         """A call of the notifier port was answered with an error."""
         self._rejected.labels(status).inc()
         self._say(logging.WARNING, "reject", path=path, address=address, status=status, error=error)
+
+    def record_refused(self, log: str) -> None:
+        """An entry of the log that is shared was not written by who has ``SECRET_KEY``."""
+        self._foreign.labels(log).inc()
+        self._say(logging.WARNING, "refuse record", log=log)
 
     def failed(self, sentence: str) -> None:
         """Something that was to be pushed could not be: pages were told to refresh."""

@@ -1,4 +1,4 @@
-"""The line to the notifier port: one kept-alive connection."""
+"""The line to the push server, or to the log that several of them share."""
 
 from __future__ import annotations
 
@@ -8,15 +8,64 @@ import encodings.idna  # noqa: F401
 import json
 import os
 from http.client import HTTPConnection, HTTPException
+from typing import Protocol
 
-from serverpush.conf import config
+from serverpush.conf import config, with_redis
+from serverpush.records import Record
 from serverpush.tokens import notifier_key
 
 TIMEOUT = 5.0
 
 
+class Way(Protocol):
+    """What a line goes by."""
+
+    def post(self, call: str, body: bytes) -> tuple[int, str]: ...
+
+    def close(self) -> None: ...
+
+    def abandon(self) -> None: ...
+
+
 class Line:
-    """A connection, made when it is needed and kept.
+    """Goes by what ``SERVERPUSH_BACKEND`` says when it is needed, until it is closed.
+
+    ``timeout`` is in seconds, for connecting and for the answer each.
+    """
+
+    def __init__(self, timeout: float = TIMEOUT) -> None:
+        self._timeout = timeout
+        self._way: Way | None = None
+
+    def post(self, record: Record) -> tuple[int, str]:
+        """Deliver a record; the answer's status, and its error text where it is one.
+
+        Raises ``OSError``, ``HTTPException`` or ``LogUnavailable`` where there was no answer.
+        """
+        if self._way is None:
+            self._way = self._choose()
+        return self._way.post(record.call, record.body)
+
+    def close(self) -> None:
+        way, self._way = self._way, None
+        if way is not None:
+            way.close()
+
+    def abandon(self) -> None:
+        """Let go of what was inherited through a fork."""
+        way, self._way = self._way, None
+        if way is not None:
+            way.abandon()
+
+    def _choose(self) -> Way:
+        if config().is_shared:
+            chosen: Way = with_redis("serverpush.web.shared.Shared")()
+            return chosen
+        return Port(self._timeout)
+
+
+class Port:
+    """The notifier port: a connection, made when it is needed and kept.
 
     ``timeout`` is in seconds, for connecting and for the answer each.
     """

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 import os
 import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from itertools import chain
@@ -20,9 +19,11 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from serverpush import losses
+from serverpush import losses, records
+from serverpush.exceptions import LogUnavailable
 from serverpush.messages import Message
 from serverpush.protocol import Change, Ending
+from serverpush.records import Record
 from serverpush.web.line import Line
 from serverpush.web.waiting import MAX_SIZE, Entry, Waiting
 
@@ -39,61 +40,60 @@ BACKLOG = 0.1
 FIRST_DELAY = 0.1
 LAST_DELAY = 2.0
 FLUSH_TIMEOUT = 1.5
-UNANSWERED = (OSError, HTTPException, ValueError, LookupError, ImproperlyConfigured)
+UNANSWERED = (
+    OSError,
+    HTTPException,
+    ValueError,
+    LookupError,
+    ImproperlyConfigured,
+    LogUnavailable,
+)
 BUSY = frozenset({408, 425, 429})
-
-Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How entries of one kind are told: under which path, and what makes a body of many."""
+    """How entries of one kind are told: by which record, and in which words."""
 
-    path: str
+    call: str
     nouns: tuple[str, str]
-    body: Callable[[Iterable[Any]], Body]
+    record: Callable[[str, Sequence[Any], str], Record]
 
 
-def _reported(entries: Iterable[Change | Message]) -> Body:
-    return {"changes": [each.to_json() for each in entries if isinstance(each, Change)]}
+def _notice(batch: str, entries: Sequence[Change | Message], gap: str) -> Record:
+    changes = (each for each in entries if isinstance(each, Change))
+    messages = (each for each in entries if isinstance(each, Message))
+    return records.notice(batch, changes, messages, gap)
 
 
-def _endings(entries: Iterable[Ending]) -> Body:
-    endings = list(entries)
+def _ending(batch: str, entries: Sequence[Ending], gap: str) -> Record:
     names = ("users", "sessions", "changed", "doubtful")
-    body: Body = {name: list(chain(*(getattr(each, name) for each in endings))) for name in names}
+    keys = {name: tuple(chain(*(getattr(each, name) for each in entries))) for name in names}
     # One time for all: who was shown a page between two of them loads it once more.
-    return {**body, "at": max(each.at for each in endings)}
+    return records.ending(batch, Ending(**keys, at=max(each.at for each in entries)), gap)
 
 
 KINDS = {
-    Change: Kind("/notify", ("change", "changes"), _reported),
-    Message: Kind("/notify", ("message", "messages"), _reported),
-    Ending: Kind("/disconnect", ("end of access", "ends of access"), _endings),
+    Change: Kind(records.NOTIFY, ("change", "changes"), _notice),
+    Message: Kind(records.NOTIFY, ("message", "messages"), _notice),
+    Ending: Kind(records.DISCONNECT, ("end of access", "ends of access"), _ending),
 }
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one request carries; sent again under the same key until it is answered."""
+    """What goes in one record; sent again under the same key until it is answered."""
 
     kind: Kind
     entries: Sequence[Entry]
     gap: str
-    content: bytes
+    record: Record
 
     @classmethod
     def of(cls, entries: Sequence[Entry], gap: str) -> Batch:
         """Of entries of one kind; without any it tells of a gap alone."""
         kind = KINDS[type(entries[0]) if entries else Change]
-        value = {**kind.body(entries), "batch": uuid.uuid4().hex}
-        if gap:
-            value["gap"] = gap
-        text = json.dumps(value, separators=(",", ":"))
-        messages = ",".join(each.to_text() for each in entries if isinstance(each, Message))
-        if messages:
-            text = f'{text[:-1]},"messages":[{messages}]}}'
-        return cls(kind, entries, gap, text.encode())
+        return cls(kind, entries, gap, kind.record(uuid.uuid4().hex, entries, gap))
 
 
 class Outbox:
@@ -257,7 +257,7 @@ class Outbox:
             gap = self._telling = self._gap
             self._gap, self._gap_is_due = "", False
         batch = Batch.of(entries, gap)
-        while len(batch.content) > MAX_BODY and len(entries) > 1:
+        while len(batch.record.body) > MAX_BODY and len(entries) > 1:
             entries = self._put_half_back(entries)
             batch = Batch.of(entries, gap)
         return batch
@@ -284,7 +284,7 @@ class Outbox:
 
     def _attempt(self, batch: Batch) -> bool:
         try:
-            status, error = self._line.post(batch.kind.path, batch.content)
+            status, error = self._line.post(batch.record)
         except UNANSWERED as failure:
             self._note_away(str(failure) or type(failure).__name__)
             return False
@@ -311,8 +311,8 @@ class Outbox:
             logger.info("the push server is back")
 
     def _note_accepted(self, kind: Kind) -> None:
-        self._refusals.pop(kind.path, None)
-        if dropped := self._dropped.pop(kind.path, 0):
+        self._refusals.pop(kind.call, None)
+        if dropped := self._dropped.pop(kind.call, 0):
             logger.warning(
                 "the push server takes %s again: %d more were dropped meanwhile",
                 kind.nouns[1],
@@ -321,16 +321,16 @@ class Outbox:
 
     def _note_refused(self, batch: Batch, status: int, error: str) -> None:
         refusal = f"{status} {error}"
-        if refusal == self._refusals.get(batch.kind.path):
-            self._dropped[batch.kind.path] += len(batch.entries)
+        if refusal == self._refusals.get(batch.kind.call):
+            self._dropped[batch.kind.call] += len(batch.entries)
         else:
-            self._refusals[batch.kind.path] = refusal
+            self._refusals[batch.kind.call] = refusal
             logger.error(
                 "the push server refused %s: %s",
                 _counted(batch.entries, "which is dropped", "which are dropped", ", "),
                 refusal,
             )
-        if batch.kind.path == KINDS[Change].path:
+        if batch.kind.call == KINDS[Change].call:
             self._note_lost(batch, refusal, due=status != 401)
         elif batch.gap:
             self._note_untold(batch.gap)

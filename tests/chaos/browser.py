@@ -74,6 +74,9 @@ class Link(asyncio.Protocol):
     def _take(self, text: bytes) -> None:
         if text.startswith(b"42"):
             self._client.received(*wire.packet(text[2:]))
+        elif text.startswith(b"43"):
+            # There is but one subscription to be answered.
+            self._client.subscribed(json.loads(text[text.index(b"[") :])[0])
         elif text == b"2":
             self.heard = time.monotonic()
             self._transport.write(wire.frame("3"))
@@ -85,6 +88,10 @@ class Link(asyncio.Protocol):
             self._client.refused(json.loads(text[2:])["data"]["code"])
         elif text.startswith(b"41"):
             self.cut()
+
+    def emit(self, name: str, data: Any) -> None:
+        """Send an event that is to be acknowledged."""
+        self._transport.write(wire.frame(f"421{json.dumps([name, data])}"))
 
     def connection_lost(self, error: Exception | None) -> None:
         self._client.fleet.links.discard(self)
@@ -115,6 +122,9 @@ class Client:
         self._replay: script.Replay | None = None
         self._page: Page | None = None
         self._renewed = ""
+        self._subscription: script.Subscription | None = None
+        # The safe position with which this connection began.
+        self._began_at: str | None = None
         self._running = False
         self._timer: asyncio.TimerHandle | None = None
         self._refreshing = False
@@ -137,6 +147,8 @@ class Client:
         self._replay = earlier.renewed(page.since) if earlier else script.Replay(page.since)
         self.story.append(page.loaded)
         self.shown = {name: dict(those) for name, those in page.loaded.shown.items()}
+        if self.fleet.channel:
+            self._subscription = script.Subscription(self.fleet.channel, page.since)
         self._backoff = script.Backoff(script.BACKOFF)
         self._slow_backoff = script.Backoff(script.SLOW_BACKOFF)
         self.start()
@@ -144,6 +156,7 @@ class Client:
     def auth(self) -> dict[str, Any]:
         assert self._page is not None
         assert self._replay is not None
+        self._began_at = self._replay.safe
         return {"page": self._renewed or self._page.token, "since": self._replay.since}
 
     def received(self, name: str, data: Any, meta: dict[str, Any]) -> None:
@@ -152,6 +165,8 @@ class Client:
             assert self.link is not None
             self.link.ready_at = time.monotonic()
             self._slow_backoff.reset()
+            if self._subscription is not None:
+                self.link.emit("subscribe", self._subscription.asked(self._began_at))
             if data["live"]:
                 self._replay.advance(data["position"])
         elif name == "serverpush:refresh":
@@ -166,6 +181,11 @@ class Client:
         else:
             self._update(name, data, meta)
 
+    def subscribed(self, answer: dict[str, Any]) -> None:
+        assert answer.get("ok"), f"{self.kind.path} is not subscribed: {answer}"
+        assert self._subscription is not None
+        self._subscription.taken(answer["position"])
+
     def _update(self, name: str, data: Any, meta: dict[str, Any]) -> None:
         self._renewed = meta.get("page", self._renewed)
         event = _applied(name, data, meta, is_whole=name in self.kind.lists)
@@ -176,6 +196,9 @@ class Client:
         if code == "too_many_connections":
             self._end()
             self._retry_after(self._slow_backoff.next())
+        elif code == "server_error":
+            assert self.link is not None
+            self.lost(self.link)
         elif code in REFUSED_TOKEN:
             self.stop()
             self._told(code)

@@ -29,10 +29,12 @@ class Fleet:
         site_port: the site's.
         port: the push server's.
         history: where what happens to the clients is written down.
+        channel: a token for the channel by which notes come; "" where they are for everybody.
     """
 
-    def __init__(self, site_port: int, port: int, history: History) -> None:
+    def __init__(self, site_port: int, port: int, history: History, channel: str = "") -> None:
         self.site_port, self.port = site_port, port
+        self.channel = channel
         self.origin = f"http://{HOST}:{site_port}"
         self.clients: list[Client] = []
         self.errors: list[str] = []

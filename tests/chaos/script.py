@@ -54,6 +54,26 @@ class Throttle:
         return self._wait
 
 
+class Subscription:
+    """What a page follows by a token, and where it stands there (subscriptions.js)."""
+
+    def __init__(self, token: str, since: str) -> None:
+        self._token = token
+        self._since = since
+        self._position: str | None = None
+
+    def asked(self, safe: str | None) -> dict[str, str]:
+        """What to ask for on a new connection, after a last safe position of the one before."""
+        if safe is not None and self._position is not None and safe > self._position:
+            self._since = safe
+        self._position = None
+        return {"channel": self._token, "since": self._since}
+
+    def taken(self, position: str) -> None:
+        """The server has taken it, and stood there then."""
+        self._position = position
+
+
 class Replay:
     """Where a page stands in the server's log, and which events it has applied (replay.js)."""
 
@@ -62,6 +82,10 @@ class Replay:
         self._safe: str | None = None
         # By their ids; which of them are messages?
         self._applied: dict[str, bool] = {}
+
+    @property
+    def safe(self) -> str | None:
+        return self._safe
 
     @property
     def since(self) -> str:

@@ -121,10 +121,15 @@ class Stage:
     def wait_for_writes(self, count: int) -> None:
         wait_until(lambda: self.committed() >= count, f"{count} writes", 120)
 
-    def write_through(self, fault: Callable[[], None], times: int, writes: int, rate: int) -> None:
-        """Let the site write, so many a second, and ``times`` times on the way do ``fault``."""
+    def write_through(
+        self, fault: Callable[[], None], times: int, writes: int, rate: int, **more: Any
+    ) -> None:
+        """Let the site write, so many a second, and ``times`` times on the way do ``fault``.
+
+        ``more`` are arguments of the writer's ``mix``.
+        """
         before = self.committed()
-        self.writer.start("mix", count=writes, rate=rate)
+        self.writer.start("mix", count=writes, rate=rate, **more)
         for number in range(1, times + 1):
             self.wait_for_writes(before + writes * number // (times + 1))
             assert not self.writer.is_done

@@ -42,6 +42,7 @@ class Writer:
         self._versions = itertools.count(1)
         self._notes = itertools.count(1)
         self._random = random.Random(0)
+        self._channel = ""
 
     def run(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -60,8 +61,14 @@ class Writer:
         for pk, row in self.rows.items():
             self._tell(pk, row[0], row)
 
-    def mix(self, count: int, rate: float, seed: int = 0) -> None:
-        """Make ``count`` writes of all kinds, ``rate`` a second."""
+    def mix(
+        self, count: int, rate: float, seed: int = 0, notes: int = 6, channel: str = ""
+    ) -> None:
+        """Make ``count`` writes of all kinds, ``rate`` a second.
+
+        Beside each hundred of them so many ``notes`` go to a ``channel``, or to everybody.
+        """
+        self._channel = channel
         self._random.seed(seed)
         begin = time.monotonic()
         made = 0
@@ -78,7 +85,7 @@ class Writer:
                     self._send,
                     self._send_in_vain,
                 ],
-                [58, 20, 8, 4, 2, 4, 4, 6, 2],
+                [58, 20, 8, 4, 2, 4, 4, notes, 2],
             )[0]()
             # The rate at which it writes is what was asked for: nothing is waited for.
             time.sleep(max(0, begin + made / rate - time.monotonic()))
@@ -248,9 +255,12 @@ class Writer:
         return 0
 
     def _notify(self, number: int) -> None:
-        from serverpush.client import notify_all  # needs the apps to be ready
+        from serverpush import client  # needs the apps to be ready
 
-        notify_all({"number": number}, event="note")
+        if self._channel:
+            client.send_update(self._channel, {"number": number}, event="note")
+        else:
+            client.notify_all({"number": number}, event="note")
 
     # What was done
 

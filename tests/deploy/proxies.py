@@ -24,7 +24,7 @@ TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 def program(name: str) -> str:
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
-    assert found, f"install Debian's package {name}: .ci/deploy does"
+    assert found, f"install Debian's package {name}: .ci/debian does"
     return found
 
 

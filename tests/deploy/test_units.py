@@ -15,6 +15,7 @@ from .proxies import SHIPPED, program
 
 UNITS = {path.name: path for path in SHIPPED.glob("*.service")}
 SITE, PUSH = "mysite.service", "mysite-serverpush.service"
+ONE_OF_SEVERAL = "mysite-serverpush@.service"
 
 
 class Unit(configparser.RawConfigParser):
@@ -37,7 +38,7 @@ def verify(folder):
 @pytest.fixture
 def folder(tmp_path):
     """The units, with programs that exist."""
-    assert set(UNITS) == {SITE, PUSH}
+    assert set(UNITS) == {SITE, PUSH, ONE_OF_SEVERAL}
     for name, path in UNITS.items():
         text = path.read_text()
         for each in ("python", "gunicorn"):
@@ -67,6 +68,13 @@ def test_the_push_server_has_the_time_that_its_end_takes():
 def test_the_push_server_may_open_as_many_files_as_it_takes_clients():
     # A polling client may hold two, and the rest is for renderers, log and database.
     assert int(Unit(PUSH)["Service"]["LimitNOFILE"]) > 2 * Config().max_connections + 1000
+
+
+def test_one_of_several_is_as_the_only_one_but_for_where_it_listens():
+    alone, several = Unit(PUSH)["Service"], Unit(ONE_OF_SEVERAL)["Service"]
+    differs = {name for name in {*alone, *several} if alone.get(name) != several.get(name)}
+    assert differs == {"ExecStart"}
+    assert "127.0.0.1:%i --notifier-port $$((%i + 1))" in several["ExecStart"]
 
 
 def test_both_may_write_to_where_the_state_file_is():

@@ -8,6 +8,7 @@ import pytest
 
 from serverpush.messages import Message
 from serverpush.protocol import Page, Visitor
+from serverpush.server.bodies import Reported
 from serverpush.server.core.access import Access
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.log import Log
@@ -18,6 +19,7 @@ from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import loop
 
 MESSAGES = [Message(("all",), "message", json.dumps(number)) for number in range(5)]
+REPORTED = Reported("", messages=tuple(MESSAGES))
 
 
 class Emitter:
@@ -72,7 +74,7 @@ def test_others_have_their_turn_between_the_messages_of_a_batch(intake, emitter)
     done, seen = [], []
 
     def watch():
-        loop.spawn(lambda: done.append(intake.accept("", [], MESSAGES)))
+        loop.spawn(lambda: done.append(intake.take(REPORTED)))
         while not done:
             loop.sleep()
             seen.append(len(emitter.sent))
@@ -87,7 +89,7 @@ def test_a_batch_is_logged_to_its_end_when_the_server_stops_and_sent_no_further(
     done = []
 
     def stop():
-        loop.spawn(lambda: done.append(intake.accept("", [], MESSAGES)))
+        loop.spawn(lambda: done.append(intake.take(REPORTED)))
         loop.sleep()
         intake.stop()
         loop.sleep()

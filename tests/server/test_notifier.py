@@ -11,6 +11,7 @@ import pytest
 from serverpush.exceptions import BadMessage
 from serverpush.messages import Message
 from serverpush.protocol import Change, Ending, ModelInfo, Position
+from serverpush.server.bodies import Bodies
 from serverpush.server.notifier import MAX_BODY, Notifier
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import loop
@@ -38,10 +39,8 @@ class Port:
         self.endings = []
         self.notifier = Notifier(
             keys=["secret", "the one before"],
-            models=MODELS,
-            users="shop.person",
-            accept=self.accept,
-            end=self.endings.append,
+            bodies=Bodies(MODELS, "shop.person"),
+            take=self.take,
             missing=lambda users: [user for user in users if user in ("404", "000")],
             health=lambda: self.health,
             present=lambda channel: {"users": [], "visitors": len(channel), "total": 0},
@@ -49,11 +48,14 @@ class Port:
             telemetry=Telemetry(),
         )
 
-    def accept(self, gap, changes, messages):
-        self.accepted.append(changes)
-        self.messages += messages
-        if gap:
-            self.gaps.append(gap)
+    def take(self, reported):
+        if reported.ending is None:
+            self.accepted.append(list(reported.changes))
+        else:
+            self.endings.append(reported.ending)
+        self.messages += reported.messages
+        if reported.gap:
+            self.gaps.append(reported.gap)
         return HEAD
 
     def request(self, body, **options):
@@ -172,14 +174,14 @@ def test_a_batch_that_comes_again_is_not_applied_again(port):
 
 
 def test_a_batch_that_comes_again_while_it_is_applied_waits_for_its_answer(port, monkeypatch):
-    def slowly(gap, changes, messages):
-        applied.append(changes)
+    def slowly(reported):
+        applied.append(reported)
         number = len(applied)
         loop.sleep(0.05)
         return Position(1, number, "e")
 
     applied = []
-    monkeypatch.setattr(port.notifier, "_accept", slowly)
+    monkeypatch.setattr(port.notifier, "_take", slowly)
     batch = {"changes": [{"model": "shop.book", "pk": 1}], "batch": "b"}
     answers = []
     posts = [
@@ -195,7 +197,7 @@ def test_a_batch_that_comes_again_while_it_is_applied_waits_for_its_answer(port,
 def test_a_batch_that_failed_is_applied_when_it_comes_again(port, monkeypatch):
     batch = {"changes": [{"model": "shop.book", "pk": 1}], "batch": "b"}
     with monkeypatch.context() as patch:
-        patch.setattr(port.notifier, "_accept", lambda gap, changes, messages: 1 / 0)
+        patch.setattr(port.notifier, "_take", lambda reported: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             port.request(batch)
     assert port.request(batch)[0] == 202
@@ -378,11 +380,11 @@ class TestStopping:
     BATCH = {"changes": [{"model": "shop.book", "pk": 1}], "batch": "b"}
 
     def test_what_is_being_applied_is_applied_and_nothing_else(self, port, monkeypatch):
-        def slowly(gap, changes, messages):
+        def slowly(reported):
             loop.sleep(0.05)
-            return port.accept(gap, changes, messages)
+            return port.take(reported)
 
-        monkeypatch.setattr(port.notifier, "_accept", slowly)
+        monkeypatch.setattr(port.notifier, "_take", slowly)
         post = loop.spawn(port.request, self.BATCH)
         loop.sleep()
         port.notifier.stop(5)

@@ -14,7 +14,8 @@ from serverpush.results import AccessResult
 from serverpush.server import state
 from serverpush.server.core.access import Access
 from serverpush.server.core.log import Log
-from serverpush.server.core.presence import Member, Presence
+from serverpush.server.core.members import Member
+from serverpush.server.core.presence import Presence
 from serverpush.server.core.visits import Visit
 from tests.server.test_notifier import Port
 

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from serverpush.exceptions import BadMessage
 from serverpush.messages import Message
-from serverpush.web.line import Line
+from serverpush.web.line import Port
 
 TIMEOUT = 5.0
 
@@ -46,9 +46,9 @@ class Command(BaseCommand):
             raise CommandError(f"the message is not JSON: {error}") from None
         except BadMessage as error:
             raise CommandError(str(error)) from None
-        line = Line(TIMEOUT)
+        port = Port(TIMEOUT)
         try:
-            status, refusal = line.post("/publish", _compact(body))
+            status, refusal = port.post("/publish", _compact(body))
         except TimeoutError:
             raise CommandError(
                 f"the push server did not answer within {TIMEOUT:g} s: it may send it yet"
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         except (OSError, HTTPException, ImproperlyConfigured) as failure:
             raise CommandError(f"the push server can't be reached: {failure}") from None
         finally:
-            line.close()
+            port.close()
         if status >= 300:
             raise CommandError(f"the push server refused it: {status} {refusal}")
         self.stdout.write(self.style.SUCCESS("sent"))

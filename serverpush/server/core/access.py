@@ -76,6 +76,10 @@ class Access:
         """Is every end known since something was ``rendered`` (seconds since the epoch)?"""
         return rendered >= self._began
 
+    def know_since(self, began: float) -> None:
+        """Every end since then is known (seconds since the epoch)."""
+        self._began = began
+
     def doubts(self, visit: Visit, rendered: float) -> bool:
         """May the access have ended to what was ``rendered`` then (seconds since the epoch)?
 

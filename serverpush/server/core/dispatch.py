@@ -197,6 +197,10 @@ class Dispatch:
     def gap(self, gap: Gap, now: float) -> list[Action]:
         """Log that changes were lost: every page has to be loaded again."""
         self.log.append(gap, now)
+        return self.refresh_all()
+
+    def refresh_all(self) -> list[Action]:
+        """Take it that nobody is up to date."""
         # Of what was lost the lists know nothing: who has been loaded again brings others.
         self.index.unlist_all()
         everybody = tuple(each.id for each in self.registry)

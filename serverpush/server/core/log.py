@@ -58,6 +58,8 @@ class Log:
             self.floor, limits or (lambda topic: (size, seconds)), max(seconds, longest or 0)
         )
         self._last_gap: Position | None = None
+        # Are the positions given by others?
+        self._is_shared = False
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -65,7 +67,7 @@ class Log:
     def append(self, entry: Entry | Message, now: float) -> Position:
         """Give the entry its position, the greatest so far even if the clock went back."""
         self.now = now
-        time = max(_milliseconds(now), self.head.time)
+        time = self.head.time if self._is_shared else max(_milliseconds(now), self.head.time)
         number = self.head.number + 1 if time == self.head.time else 1
         self.head = Position(time, number, self.epoch)
         if isinstance(entry, Message):
@@ -74,6 +76,22 @@ class Log:
             self._keep(self.head, entry)
             self.trim(now)
         return self.head
+
+    def share(self, floor: Position) -> None:
+        """Follow a log that others follow too, from ``floor`` on; nothing is known of before."""
+        while self._entries:
+            self._drop_oldest()
+        self._is_shared = True
+        self.epoch, self.head, self.floor = floor.epoch, floor, floor
+        self._last_gap = None
+        self.topics.begin(floor)
+
+    def place(self, position: Position) -> None:
+        """Let what is appended next come right behind a position of the log that is shared.
+
+        Nothing moves where that is not behind all that is here.
+        """
+        self.head = max(self.head, position)
 
     def trim(self, now: float) -> None:
         """Forget what is over the size or the age."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from serverpush.exceptions import BadMessage
 from serverpush.jobs import SubscribeJob
-from serverpush.messages import Topic, channel_topic
-from serverpush.protocol import Page, Visitor
+from serverpush.messages import Topic
+from serverpush.server.core.members import Elsewhere, Key, Member, Place, read, row
 from serverpush.server.core.order import Order
 
 # Seconds in which a page that lost its connection may come back as the one it was. The
@@ -20,20 +19,6 @@ GRACE = 15.0
 LEFT = 3.0
 # Users that are named; of the others only the number is told.
 MAX_NAMED = 200
-
-# A page is known again by its tab and its session.
-Key = tuple[str, str]
-
-
-@dataclass(slots=True)
-class Member:
-    """A page that is subscribed, by one connection or, for a moment, by none."""
-
-    user: str
-    name: str
-    page: Page
-    visitor: Visitor
-    ids: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,14 +36,27 @@ class Presence:
     Arguments:
         tells: does this channel tell its subscribers who is there?
         listens: does the project want to hear who comes and goes?
+        server: the name of this push server among others; "" where it is the only one.
+
+    Of several, each tells the others who is subscribed by it (``share``), and hears itself,
+    too (``hear``). So they all know who was the last by whom a page was subscribed: it lets
+    the project hear that the page has left.
 
     ``order`` is for who comes and goes, by channel and page: the project hears of each
     after it has heard of the one before.
     """
 
-    def __init__(self, tells: Callable[[str], bool], listens: Callable[[], bool]) -> None:
+    def __init__(
+        self, tells: Callable[[str], bool], listens: Callable[[], bool], server: str = ""
+    ) -> None:
         self._tells = tells
         self._listens = listens
+        self._server = server
+        self.elsewhere = Elsewhere()
+        # What the others have not been told: who came, and who left (None).
+        self._unshared: dict[Place, Member | None] = {}
+        # Those who left, until this server has heard itself say so.
+        self._parting: dict[Place, Member] = {}
         self._members: dict[str, dict[Key, Member]] = {}
         # By connection: the channels, and as whom.
         self._channels: dict[str, tuple[Key, dict[str, None]]] = {}
@@ -82,7 +80,8 @@ class Presence:
 
     def member(self, channel: str, key: Key) -> Member | None:
         """The page that is subscribed, or was a moment ago; None where there is none."""
-        return self._members.get(channel, {}).get(key)
+        here = self._members.get(channel, {}).get(key)
+        return here or self.elsewhere.member((channel, key))
 
     def join(self, channel: str, key: Key, id: str, member: Member) -> None:
         """Note that a page is subscribed by a connection."""
@@ -90,6 +89,7 @@ class Presence:
         known = members.setdefault(key, member)
         if known is member:
             self._note_changed(channel)
+            self._share((channel, key), member)
         known.ids.add(id)
         known.page, known.visitor = member.page, member.visitor
         self._lingering.pop((channel, key), None)
@@ -131,10 +131,11 @@ class Presence:
         ``{"users": [{"id", "name"}], "visitors": 2, "total": 3}``, ``total`` being all users
         and visitors where there are too many users to name. Not to be modified.
         """
-        if channel not in self._members:
+        there, here = self.elsewhere.members(channel), self._members.get(channel, {})
+        if not there and not here:
             return _summary(())
         if channel not in self._present:
-            self._present[channel] = _summary(self._members[channel].values())
+            self._present[channel] = _summary({**there, **here}.values())
         return self._present[channel]
 
     def next_job(self) -> tuple[Farewell, SubscribeJob] | None:
@@ -183,32 +184,92 @@ class Presence:
             return
         self._lingering.pop((channel, key), None)
         self._note_changed(channel)
-        self.part(channel, key, member)
+        if self._server:
+            self._share((channel, key), None)
+            self._parting[channel, key] = member
+        else:
+            self.part(channel, key, member)
+
+    # Beside other push servers
+
+    def share(self) -> tuple[list[list[Any]], list[list[str]]]:
+        """Who came and who left since the last call, for all servers to ``hear``."""
+        unshared, self._unshared = self._unshared, {}
+        joined = [row(place, member) for place, member in unshared.items() if member is not None]
+        left = [[place[0], *place[1]] for place, member in unshared.items() if member is None]
+        return joined, left
+
+    def share_all(self) -> None:
+        """Let the others be told again of all who are subscribed by this server."""
+        for channel, members in self._members.items():
+            for key, member in members.items():
+                self._share((channel, key), member)
+
+    def hear(self, server: str, joined: Any, left: Any) -> None:
+        """A server says who is subscribed by it; raises ``BadMessage`` for what can't be read."""
+        for place, member in read(joined):
+            self.elsewhere.add(server, place, member)
+            self._note_changed(place[0])
+        for channel, tab, session in left:
+            self._hear_left(server, (channel, (tab, session)), server)
+
+    def lose(self, server: str, by: str) -> None:
+        """A server is no more, says another: nobody is subscribed by it."""
+        for place in self.elsewhere.places(server):
+            self._hear_left(server, place, by)
+        if server == self._server:
+            self.share_all()
+
+    def forget_others(self) -> None:
+        """Nobody knows what the others have said; who is subscribed here is told again."""
+        for place in self._places():
+            self._note_changed(place[0])
+        self.elsewhere.clear()
+        self.share_all()
+
+    def _hear_left(self, server: str, place: Place, by: str) -> None:
+        """A page is no longer subscribed by a server, says one, which tells the project."""
+        member = self.elsewhere.remove(server, place)
+        self._note_changed(place[0])
+        own = self._parting.pop(place, None) if server == self._server else None
+        is_here = place[1] in self._members.get(place[0], {})
+        if member is not None and by == self._server and not is_here:
+            self.part(*place, own or member)
+
+    def _share(self, place: Place, member: Member | None) -> None:
+        if self._server:
+            # In the order in which it happened.
+            self._unshared.pop(place, None)
+            self._unshared[place] = member
+
+    def _places(self) -> Iterable[Place]:
+        for server in self.elsewhere.servers:
+            yield from self.elsewhere.places(server)
 
     # For the next start of the server
 
     def dump(self) -> list[list[Any]]:
         """Who is there, without any secret: as far as a page can be known again."""
         return [
-            _row(channel, key, member)
+            row((channel, key), member)
             for channel, members in self._members.items()
             for key, member in members.items()
         ]
 
     def dump_untold(self) -> list[list[Any]]:
         """Of whose leaving the project has not heard yet; in the form of ``dump``."""
-        return [_row(each.channel, each.key, each.member) for each in self._untold]
+        return [row((each.channel, each.key), each.member) for each in self._untold]
 
     def load(self, value: Any, now: float) -> None:
         """Expect those to come back who were there; raises ``BadMessage`` for what is no dump."""
-        for channel, key, member in _read(value):
+        for (channel, key), member in read(value):
             self._members.setdefault(channel, {})[key] = member
             self._lingering[channel, key] = now + GRACE
             self._present.pop(channel, None)
 
     def load_untold(self, value: Any) -> None:
         """Tell of those whose leaving was not told; raises ``BadMessage`` for what is no dump."""
-        for channel, key, member in _read(value):
+        for (channel, key), member in read(value):
             self.part(channel, key, member)
 
 
@@ -221,20 +282,6 @@ def _summary(members: Collection[Member]) -> dict[str, Any]:
         "visitors": visitors,
         "total": len(users) + visitors,
     }
-
-
-def _row(channel: str, key: Key, member: Member) -> list[Any]:
-    return [channel, *key, member.user, member.name, member.page.to_json()]
-
-
-def _read(rows: Any) -> Iterator[tuple[str, Key, Member]]:
-    try:
-        for channel, tab, session, user, name, page in rows:
-            channel_topic(channel)
-            member = Member(str(user), str(name), Page.from_json(page), Visitor())
-            yield channel, (str(tab), str(session)), member
-    except (LookupError, TypeError, ValueError) as error:
-        raise BadMessage(f"it can't be read ({type(error).__name__})") from error
 
 
 def channel_of(topic: Topic) -> str:

@@ -63,6 +63,16 @@ class Topics:
         for topic, history in self._histories.items():
             yield topic, history.floor, list(history.messages)
 
+    def begin(self, floor: Position) -> None:
+        """Know nothing of what was before ``floor``."""
+        self.floor = floor
+        self._histories.clear()
+        self._order.clear()
+        self._users.clear()
+        self._count = self._bytes = 0
+        # There may have been one before.
+        self.last_to_users = floor
+
     def messages(self) -> dict[Position, Message]:
         """All that are kept, each once."""
         return {

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import eventlet
-from eventlet import event, greenio, greenthread, hubs
+from eventlet import event, greenio, greenthread, hubs, semaphore
 from eventlet.hubs import trampoline
 from greenlet import GreenletExit
 
@@ -22,6 +22,7 @@ from serverpush.server.transport.streams import Stream
 __all__ = [
     "FAILURES",
     "Event",
+    "Lock",
     "Server",
     "Stream",
     "Task",
@@ -155,6 +156,19 @@ class Event:
             return bool(waiter.wait(timeout))
         finally:
             self._waiters.discard(waiter)
+
+
+class Lock:
+    """``threading.Lock`` for green threads of one loop; used by ``with``."""
+
+    def __init__(self) -> None:
+        self._semaphore = semaphore.Semaphore()
+
+    def __enter__(self) -> None:
+        self._semaphore.acquire()
+
+    def __exit__(self, *args: object) -> None:
+        self._semaphore.release()
 
 
 class Waker:

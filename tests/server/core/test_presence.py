@@ -8,7 +8,8 @@ import pytest
 
 from serverpush.exceptions import BadMessage
 from serverpush.protocol import Page, Visitor
-from serverpush.server.core.presence import GRACE, LEFT, Member, Presence
+from serverpush.server.core.members import Member
+from serverpush.server.core.presence import GRACE, LEFT, Presence
 
 NOW = 1000.0
 ROOM = "room"

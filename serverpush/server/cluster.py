@@ -1,0 +1,372 @@
+"""The cluster: this push server among others, which read one log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any
+
+from serverpush import records
+from serverpush.exceptions import BadMessage, BadToken, LogUnavailable, UnknownModel
+from serverpush.protocol import Position
+from serverpush.records import Record
+from serverpush.server.bodies import MAX_GAP, Bodies, Reported
+from serverpush.server.clock import Clock
+from serverpush.server.core.access import Access
+from serverpush.server.core.log import Log
+from serverpush.server.core.presence import GRACE, Presence
+from serverpush.server.intake import Intake
+from serverpush.server.telemetry import Telemetry
+from serverpush.server.transport import loop
+from serverpush.server.transport.redis import GREEN
+from serverpush.stream import START, Fields, Held, Id, State, Stream
+
+logger = logging.getLogger("serverpush.server")
+
+BEAT_SECONDS = 3.0
+# Who has not heard itself for so long does not hear the others.
+DEAF_SECONDS = 10.0
+# For which one reading waits where there is nothing new.
+WAIT_SECONDS = 1.0
+# By which this server may be behind the one that a client comes from.
+BEHIND_SECONDS = 2.0
+FIRST_DELAY = 0.25
+LAST_DELAY = 2.0
+# Batches that may come again.
+REMEMBERED_BATCHES = 100_000
+# Ends of access that are taken between two turns of others.
+SLICE = 100
+# Pages whose coming or leaving one record tells.
+MEMBERS = 500
+# One record may have so many entries, as a power of two: a body of a MiB has fewer.
+PLACES = 16
+
+
+class Cluster:
+    """Reads what is in the stream, and adds to it what this push server is told.
+
+    Arguments:
+        url: ``SERVERPUSH_BACKEND``.
+        bodies: reads the records' bodies.
+        presence: who is subscribed, by this server, ``name``, and by others.
+        on_open: called once, when all that there was has been read.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        bodies: Bodies,
+        intake: Intake,
+        log: Log,
+        access: Access,
+        clock: Clock,
+        telemetry: Telemetry,
+        presence: Presence,
+        name: str,
+        on_open: Callable[[], None],
+    ) -> None:
+        self._reader, self._writer = Stream(url, GREEN), Stream(url, GREEN)
+        self._bodies = bodies
+        self._intake = intake
+        self._log = log
+        self._access = access
+        self._clock = clock
+        self._telemetry = telemetry
+        self._presence = presence
+        self._name = name
+        self._on_open = on_open
+        # One adds at a time: it is one connection.
+        self._adding = loop.Lock()
+        self._life = ""
+        self._after = START
+        # How many entries there were up to that one.
+        self._seen = 0
+        self._batches: OrderedDict[str, None] = OrderedDict()
+        self._is_open = False
+        self._heard_at = time.monotonic()
+        self._trouble: str | None = None
+        # When the others by whom somebody is subscribed were heard.
+        self._others: dict[str, float] = {}
+        # What the others have not been told yet, in its order.
+        self._untold: deque[tuple[Record, Held]] = deque()
+        self._tasks: list[loop.Task] = []
+        self._words = {
+            records.BEAT: self._hear_beat,
+            records.PRESENT: self._hear_present,
+            records.LOST: self._hear_lost,
+        }
+
+    def start(self) -> None:
+        """Begin to read, and to show that this server is there."""
+        self._tasks = [loop.spawn(self._follow), loop.spawn(self._beat)]
+
+    def stop(self) -> None:
+        """Read and add no more."""
+        for task in self._tasks:
+            task.cancel()
+
+    @property
+    def unheard(self) -> float:
+        """Seconds since this server last heard itself."""
+        return time.monotonic() - self._heard_at
+
+    @property
+    def is_open(self) -> bool:
+        """Is all known that was in the log some seconds ago?"""
+        return self._is_open and self.unheard <= DEAF_SECONDS
+
+    def knows(self, position: Position | None) -> bool:
+        """Is all known that is in the log up to a position, or to just now?
+
+        A client may come from a server that has read more: waits until this one has, too.
+        """
+        if position is None or position.epoch != self._log.epoch:
+            return self.is_open
+        until = time.monotonic() + BEHIND_SECONDS
+        while self.is_open and self._log.head < position and time.monotonic() < until:
+            loop.sleep(0.01)
+        return self.is_open and self._log.head >= position
+
+    @property
+    def status(self) -> str:
+        if self.is_open:
+            return "ok"
+        what = "does not hear the others" if self._is_open else "has not read the log yet"
+        return f"{what}: {self._trouble or 'there is much to read'}"
+
+    # What is told to this server
+
+    def take(self, reported: Reported) -> Position:
+        """Add what is reported for all servers, this one too; returns its position.
+
+        Raises ``LogUnavailable``.
+        """
+        batch = reported.batch or uuid.uuid4().hex
+        if reported.ending is not None:
+            record = records.ending(batch, reported.ending, reported.gap)
+        else:
+            record = records.notice(batch, reported.changes, reported.messages, reported.gap)
+        with self._adding:
+            id = self._writer.add(record)
+            epoch = self._writer.epoch
+        return _position(id, epoch, len(reported.changes) + len(reported.messages))
+
+    def gap(self, reason: str) -> None:
+        """Changes were lost: tell all servers, now or as soon as can be."""
+        self._say(records.notice(uuid.uuid4().hex, gap=reason[:MAX_GAP]))
+
+    def share(self) -> None:
+        """Tell all servers who came and who left, now or as soon as can be."""
+        joined, left = self._presence.share()
+        for begin in range(0, max(len(joined), len(left)), MEMBERS):
+            came, went = joined[begin : begin + MEMBERS], left[begin : begin + MEMBERS]
+            held = {_held_name(self._name, each[:3]): self._held(each) for each in came}
+            gone = dict.fromkeys(_held_name(self._name, each) for each in went)
+            self._say(records.present(self._name, came, went), {**held, **gone})
+
+    def _held(self, row: list[Any]) -> bytes:
+        return records.present(self._name, [row], []).seal()
+
+    def _say(self, record: Record, held: Held | None = None) -> None:
+        self._untold.append((record, held or {}))
+        loop.spawn(self._tell)
+
+    def _tell(self) -> None:
+        with self._adding:
+            while self._untold:
+                try:
+                    self._writer.add(*self._untold[0])
+                except LogUnavailable as error:
+                    self._note_away(error)
+                    return
+                self._untold.popleft()
+
+    def _beat(self) -> None:
+        while True:
+            self._tell()
+            try:
+                with self._adding:
+                    self._writer.add(records.beat(self._name))
+                    self._clock.follow(self._writer.trim())
+            except LogUnavailable as error:
+                self._note_away(error)
+            if self.is_open:
+                self._look_for_lost()
+            loop.sleep(BEAT_SECONDS)
+
+    def _look_for_lost(self) -> None:
+        """Say which servers have not been heard for as long as a page may be away."""
+        now = time.monotonic()
+        there = set(self._presence.elsewhere.servers) - {self._name}
+        self._others = {each: self._others.get(each, now) for each in there}
+        for server, heard in self._others.items():
+            if now - heard > GRACE:
+                places = self._presence.elsewhere.places(server)
+                gone = dict.fromkeys(_held_name(server, [place[0], *place[1]]) for place in places)
+                self._say(records.lost(server, self._name), gone)
+
+    # What is in the log
+
+    def _follow(self) -> None:
+        delay = FIRST_DELAY
+        while True:
+            try:
+                self._enter(self._reader.open())
+                while True:
+                    self._read()
+                    delay = FIRST_DELAY
+            except LogUnavailable as error:
+                self._note_away(error)
+                loop.sleep(delay)
+                delay = min(2 * delay, LAST_DELAY)
+
+    def _read(self) -> None:
+        entries, state = self._reader.read(self._after, WAIT_SECONDS)
+        if state.life != self._life:
+            self._enter(state if state.life else self._reader.open())
+        elif state.has_lost(self._after):
+            # What others read of it nobody knows: all begin anew.
+            self._reader.renew(self._life)
+        elif state.trimmed > self._seen + len(entries):
+            self._skip(state)
+        else:
+            self._seen += len(entries)
+            for id, fields in entries:
+                self._after = id
+                self._apply(id, fields)
+
+    def _enter(self, state: State) -> None:
+        """Begin to read a life of the stream, unless it is the one that is being read."""
+        if state.life == self._life:
+            return
+        is_first, self._life = not self._life, state.life
+        begin = state.first if state.kept else state.last
+        self._after = START if state.kept else state.last
+        self._seen = state.trimmed
+        self._log.share(_position(begin, state.epoch))
+        self._remember_ends(state.began / 1000)
+        self._remember_held()
+        if not is_first:
+            self._intake.renewed("the log was lost, and begins anew")
+
+    def _skip(self, state: State) -> None:
+        """What was to be read next is there no more: begin with what is."""
+        self._after, self._seen = START, state.trimmed
+        self._remember_ends(state.began / 1000)
+        self._remember_held()
+        self._intake.gap("the log was trimmed before it was read")
+
+    def _remember_ends(self, began: float) -> None:
+        """Take the ends of access that came before what there is to read."""
+        found, since = self._reader.ends()
+        self._access.know_since(max(began, since))
+        for number, fields in enumerate(found, 1):
+            self._take_end(fields)
+            if number % SLICE == 0:
+                loop.sleep()
+
+    def _remember_held(self) -> None:
+        """Take who is subscribed by whom, as of before what there is to read."""
+        self._presence.forget_others()
+        for value in self._reader.held():
+            try:
+                self._hear_present(Record.unseal(value))
+            except BadToken:
+                self._telemetry.record_refused("held")
+            except BadMessage as error:
+                logger.error("who is subscribed could not be read: %s", error)
+        self.share()
+
+    def _take_end(self, fields: Fields) -> None:
+        try:
+            reported = self._bodies.ending(Record.read(fields).value())
+        except BadToken:
+            self._telemetry.record_refused("ends")
+        except BadMessage as error:
+            logger.error("an end of access could not be read: %s", error)
+        else:
+            # A gap that it came with is in the log.
+            self._intake.take(Reported(reported.batch, ending=reported.ending))
+
+    def _apply(self, id: Id, fields: Fields) -> None:
+        if b"life" in fields:
+            return
+        try:
+            record = Record.read(fields)
+        except BadToken:
+            self._telemetry.record_refused("log")
+            return
+        self._log.place(_position(id, self._log.epoch))
+        try:
+            if record.call in self._words:
+                self._words[record.call](record)
+            else:
+                self._take(self._reported(record))
+        except (BadMessage, UnknownModel) as error:
+            self._intake.gap(f"a record could not be read: {error}"[:500])
+        except loop.FAILURES:
+            logger.error("a record could not be taken", exc_info=True)
+            self._intake.gap("the push server made a mistake, which its log tells of")
+
+    def _reported(self, record: Record) -> Reported:
+        if record.call == records.NOTIFY:
+            return self._bodies.changes(record.value())
+        if record.call == records.DISCONNECT:
+            return self._bodies.ending(record.value())
+        raise BadMessage(f"there is no call {record.call!r}: is it of a later version?")
+
+    def _take(self, reported: Reported) -> None:
+        """Apply what has not been: a batch comes again where its answer was lost."""
+        if reported.batch in self._batches:
+            return
+        self._batches[reported.batch] = None
+        if len(self._batches) > REMEMBERED_BATCHES:
+            self._batches.popitem(last=False)
+        self._intake.take(reported)
+
+    def _hear_present(self, record: Record) -> None:
+        said = record.value()
+        self._presence.hear(said["server"], said["joined"], said["left"])
+
+    def _hear_lost(self, record: Record) -> None:
+        said = record.value()
+        self._presence.lose(said["server"], said["by"])
+        self.share()
+
+    def _hear_beat(self, record: Record) -> None:
+        server = record.value()["server"]
+        if server in self._others:
+            self._others[server] = time.monotonic()
+        if server != self._name:
+            return
+        if self.unheard > GRACE - BEAT_SECONDS:
+            # The others were not heard either: they have as long again.
+            self._others.clear()
+        self._heard_at = time.monotonic()
+        if self._trouble is not None:
+            logger.info("the log in Redis at %s is back", self._reader.place)
+            self._trouble = None
+        if not self._is_open:
+            self._is_open = True
+            self._on_open()
+
+    def _note_away(self, error: LogUnavailable) -> None:
+        """Say once what is wrong, until this server hears itself again."""
+        if self._trouble is None:
+            logger.error("%s: clients and changes wait until it is back", error)
+        self._trouble = str(error)
+
+
+def _held_name(server: str, place: list[str]) -> str:
+    """Under which name it is held that a page is subscribed to a channel by a server."""
+    return json.dumps([server, *place])
+
+
+def _position(id: Id, epoch: str, entries: int = 0) -> Position:
+    """Where the log stands after so many entries of a record; they follow its place."""
+    return Position(id.time, (id.number << PLACES) + entries, epoch)

@@ -1,0 +1,5 @@
+"""A live site whose push servers share a log in Redis: pages, messages, rooms."""
+
+from tests.live.settings_rooms import *  # noqa: F403
+
+ROOT_URLCONF = "tests.cluster.urls"

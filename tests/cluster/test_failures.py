@@ -1,0 +1,242 @@
+"""What may become of Redis, and of what is in it: nothing is lost without a word."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+import requests
+
+from serverpush.tokens import sign_record
+from tests.cluster.redis import RedisServer, free_port
+from tests.cluster.several import SETTINGS
+from tests.live.clients import refusal
+from tests.live.processes import MANAGE, Live, Process, wait_until
+
+LOG = "serverpush:{serverpush}:log"
+
+
+class Starting:
+    """A push server that may never be ready."""
+
+    def __init__(self, folder, url):
+        self.live = Live(folder, {**SETTINGS, "LIVE_BACKEND": url})
+        self.live.migrate()
+        self.live.port, self.live.notifier_port = free_port(), free_port()
+        ports = [f"127.0.0.1:{self.live.port}", "--notifier-port", str(self.live.notifier_port)]
+        self.live.push = Process(
+            [*MANAGE, "runserverpush", *ports, "--noreload"], self.live.environ
+        )
+
+    def health(self):
+        try:
+            answer = requests.get(f"{self.live.notifier_url}/health", timeout=20)
+        except requests.ConnectionError:
+            return None
+        return answer.status_code, answer.json()["status"]
+
+
+@pytest.fixture
+def starting(tmp_path):
+    started = []
+
+    def start(url):
+        started.append(Starting(tmp_path, url))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.live.stop()
+
+
+@pytest.fixture
+def redis_server(tmp_path):
+    started = []
+
+    def make(**options):
+        started.append(RedisServer(tmp_path / "redis", **options))
+        return started[-1]
+
+    yield make
+    for each in started:
+        each.stop()
+
+
+class TestStart:
+    def test_without_redis_it_waits_and_says_so_once(self, starting, redis_server):
+        redis = redis_server()
+        server = starting(redis.url)
+        push = server.live.push
+        push.wait_for(rf"Redis at 127.0.0.1:{redis.port}/0 can't be used: .*Connection refused")
+        code, status = wait_until(server.health, "the notifier listens")
+        assert code == 503
+        assert "has not read the log yet: Redis at 127.0.0.1" in status
+        assert refusal(server.live.push_url, {"user": "x"})["code"] in ("bad_token", "server_error")
+        redis.start()
+        push.wait_for("is back")
+        push.wait_for("is ready")
+        assert server.health() == (200, "ok")
+        assert push.output.count("can't be used") == 1
+
+    def test_a_wrong_password(self, starting, redis_server):
+        redis = redis_server(requirepass="right").start()
+        server = starting(redis.url.replace("redis://", "redis://:wrong@"))
+        server.live.push.wait_for(r"Redis at 127\.0\.0\.1.*invalid username-password pair")
+        assert server.health()[0] == 503
+        assert "wrong@" not in server.live.push.output
+
+    def test_a_password(self, starting, redis_server):
+        redis = redis_server(requirepass="right").start()
+        server = starting(redis.url.replace("redis://", "redis://:right@"))
+        server.live.push.wait_for("is ready")
+
+    def test_a_unix_socket(self, starting, redis_server, tmp_path):
+        path = tmp_path / "redis.sock"
+        redis_server(unixsocket=str(path)).start()
+        server = starting(f"unix://{path}")
+        server.live.push.wait_for("is ready")
+
+
+def fence(several):
+    several.send(notify_all=["fence"])
+
+
+class TestWhatIsInTheLog:
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"any": "thing"},
+            {"call": "/notify", "body": '{"changes":[]}'},
+            {
+                "call": "/notify",
+                "body": '{"changes":[],"messages":[{"to":"all","data":"forged"}]}',
+                "signature": sign_record(b"/notify", b'{"changes":[]}'),
+            },
+            {
+                "call": "/disconnect",
+                "body": '{"changes":[]}',
+                "signature": sign_record(b"/notify", b'{"changes":[]}'),
+            },
+        ],
+        ids=["foreign", "unsigned", "forged", "another call"],
+    )
+    def test_what_nobody_signed_is_not_believed(self, two, fields):
+        page = two.open(0, two.visitor())
+        before = two.metric(0, "serverpush_records_refused_total")
+        two.redis.client().xadd(LOG, fields)
+        fence(two)
+        assert page.event("message")[0] == "fence"
+        assert two.metric(0, "serverpush_records_refused_total") == before + 1
+
+    def test_what_is_signed_and_can_not_be_read_is_a_gap(self, two):
+        page = two.open(0, two.visitor(), "/author/1/")
+        body = b'{"changes":[{"model":"of.tomorrow","pk":1}]}'
+        fields = {"call": "/notify", "body": body, "signature": sign_record(b"/notify", body)}
+        two.redis.client().xadd(LOG, fields)
+        assert page.event("serverpush:refresh")[0]["reason"] == "gap"
+
+
+class TestLosses:
+    def test_a_log_that_was_trimmed_before_it_was_read(self, several):
+        there = several(2)
+        there.site.add_people()
+        page = there.open(0, there.visitor(), "/author/1/")
+        other = there.open(1, there.visitor(), "/author/1/")
+        push = there.servers[0].push
+        push.process.send_signal(signal.SIGSTOP)
+        # The first is on its way to the server that waits for it.
+        for name in ("Anna", "Bella"):
+            there.visitor().get("/author/1/save/", name=name)
+            other.event("author")
+        there.redis.client().xtrim(LOG, maxlen=0, approximate=False)
+        push.process.send_signal(signal.SIGCONT)
+        page.event("author")
+        assert page.event("serverpush:refresh")[0]["reason"] == "gap"
+        there.visitor().get("/author/1/save/", name="Berta")
+        for each in (page, other):
+            assert "Berta" in str(each.event("author")[0])
+
+    def test_a_log_that_is_gone(self, several):
+        there = several(2)
+        there.site.add_people()
+        pages = [there.open(number, there.visitor(), "/author/1/") for number in (0, 1)]
+        there.redis.client().flushall()
+        for page in pages:
+            assert page.event("serverpush:refresh")[0]["reason"] == "gap"
+        pages = [there.open(number, there.visitor(), "/author/1/") for number in (0, 1)]
+        there.visitor().get("/author/1/save/", name="Anna")
+        for page in pages:
+            assert "Anna" in str(page.event("author")[0])
+
+    def test_the_end_of_the_log_is_lost(self, several):
+        """As where the machine of Redis lost its power within the second."""
+        there = several(2)
+        there.site.add_people()
+        pages = [there.open(number, there.visitor(), "/author/1/") for number in (0, 1)]
+        [path] = (there.folder / "redis" / "appendonlydir").glob("*.incr.aof")
+        before = path.stat().st_size
+        there.visitor().get("/author/1/save/", name="Anna")
+        for page in pages:
+            page.event("author")
+        there.redis.stop()
+        with path.open("r+b") as file:
+            file.truncate(before)
+        there.redis.start()
+        for page in pages:
+            assert page.event("serverpush:refresh")[0]["reason"] == "gap"
+
+    def test_a_log_that_was_read_is_not_taken_for_lost(self, several):
+        there = several(2)
+        there.site.add_people()
+        pages = [there.open(number, there.visitor(), "/author/1/") for number in (0, 1)]
+        there.redis.client().xtrim(LOG, maxlen=0, approximate=False)
+        there.redis.restart()
+        there.visitor().get("/author/1/save/", name="Anna")
+        for page in pages:
+            assert "Anna" in str(page.event("author")[0])
+
+
+class TestAway:
+    def test_while_redis_answers_nothing_the_site_goes_on(self, several):
+        there = several(1)
+        page = there.open(0, there.visitor())
+        there.redis.pause()
+        began = time.monotonic()
+        for number in range(3):
+            there.send(notify_all=[number])
+        assert time.monotonic() - began < 2
+        health = there.wait_for_health(0, 503, timeout=15)
+        assert "does not hear the others" in health["status"]
+        record, _ = there.visitor().load("/public/")
+        refused = refusal(there.servers[0].push_url, {"page": record["page"]})
+        assert refused["code"] == "server_error"
+        there.redis.resume()
+        assert [page.event("message", 20)[0] for _ in range(3)] == [0, 1, 2]
+        there.wait_for_health(0, 200)
+
+    def test_a_full_redis(self, several):
+        there = several(1)
+        page = there.open(0, there.visitor())
+        client = there.redis.client()
+        client.config_set("maxmemory", "1mb")
+        there.send(notify_all=["one"])
+        there.site.site.wait_for(r"can't be used: command not allowed when used memory")
+        there.wait_for_health(0, 503, timeout=15)
+        answer = there.post(0, "/publish", {"to": "all", "data": "not taken"})
+        assert answer.status_code == 503
+        assert "maxmemory" in answer.json()["error"]
+        client.config_set("maxmemory", "0")
+        there.wait_for_health(0, 200)
+        there.send(notify_all=["two"])
+        assert [page.event("message", 20)[0] for _ in range(2)] == ["one", "two"]
+
+    def test_a_restarted_redis(self, several):
+        there = several(2)
+        pages = [there.open(number, there.visitor()) for number in (0, 1)]
+        for number in range(3):
+            there.redis.stop()
+            there.send(notify_all=[number])
+            there.redis.start()
+            for page in pages:
+                assert page.event("message", 20)[0] == number
