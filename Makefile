@@ -12,14 +12,16 @@ ALONE := $(addprefix tests/chaos/test_,03_absent.py 06_reads_nothing.py 07_inbou
 export PORT PUSH_PORT NOTIFIER_PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint test-python test-js build bench chaos chaos-cluster soak clean
+.PHONY: help demo demo-cluster test test-all lint test-python test-js build bench bench-cluster chaos chaos-cluster soak clean
 
 help:
 	@echo "make demo       run the demo: Python 3.11 or later is all it needs"
+	@echo "make demo-cluster   the demo with three push servers, nginx and Redis"
 	@echo "make test       lint, Python tests, JavaScript tests, browser tests"
 	@echo "make test-all   the Python tests on each supported Python and Django that is here"
 	@echo "make build      bundle js/src into the script that pages load"
 	@echo "make bench      measure, and write the figures that the docs show"
+	@echo "make bench-cluster   the same for several push servers"
 	@echo "make chaos      the fault tests at full size, and their table in the docs: 20 minutes"
 	@echo "make chaos-cluster   the same for several push servers, and Redis: 5 minutes"
 	@echo "make soak       clients coming and going for 20 minutes: nothing may grow"
@@ -47,6 +49,10 @@ js/node_modules/.stamp: js/package.json js/package-lock.json
 
 demo: $(VENV)/.demo
 	@exec $(BIN)/python demo/run.py
+
+demo-cluster: $(VENV)/.test
+	@.ci/debian
+	@exec $(BIN)/python demo/cluster.py
 
 test: lint test-python test-js
 
@@ -90,6 +96,10 @@ soak: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
+
+bench-cluster: $(VENV)/.test
+	@.ci/debian
+	$(BIN)/python -m benchmarks.cluster
 
 chaos: $(VENV)/.test
 	@rm -rf build/chaos

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from serverpush.conf import config, longest_history
@@ -32,6 +32,7 @@ MAX_RECORDS = 100_000
 MAX_BYTES = 256 * 1024 * 1024
 # Records that are read at once; one may have a MiB.
 READ = 50
+ATTEMPTS = 3
 # The first whose streams say how many entries they ever had.
 OLDEST = (7, 0)
 
@@ -150,13 +151,15 @@ class Stream:
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
             retry=Retry(NoBackoff(), 0),
+            redis_connect_func=self._connected,
             **{"protocol": 2, **options},
         )
         self._redis = redis.Redis(connection_pool=self._pool)
         # The life of the stream, and what was added last.
         self._known = ""
         self._added = START
-        self._is_doubtful = True
+        # Has a connection been made since that was seen to be there?
+        self._is_new = True
 
     def close(self) -> None:
         """Close the connections; the next call makes new ones."""
@@ -176,16 +179,14 @@ class Stream:
         Where there was none, or what was added here before is lost, a new life begins first.
         """
         with self._failing():
-            if self._is_doubtful:
-                self._look()
-            id = self._append(record, held)
-            if id is None:
-                self._begin(self._known)
+            for _ in range(ATTEMPTS):
                 id = self._append(record, held)
-            if id is None:
-                raise RedisError("its stream is deleted again and again")
-            self._added = id
-            return id
+                if id is None:
+                    self._begin(self._known)
+                elif not self._has_begun_anew():
+                    self._added = id
+                    return id
+            raise RedisError("its stream is deleted again and again")
 
     def _append(self, record: Record, held: Held | None) -> Id | None:
         fields: Any = record.fields()
@@ -201,20 +202,27 @@ class Stream:
         found = many.execute()[0]
         return None if found is None else Id.parse(found)
 
-    def _look(self) -> None:
-        """After a connection was lost: is what was added still there?"""
+    def _has_begun_anew(self) -> bool:
+        """Look, on a new connection, whether what was added before is there; else begin anew."""
+        if not self._is_new:
+            return False
         state = self.state(self._added)
-        if state.life and state.has_lost(self._added):
+        self._known, self._is_new = state.life, False
+        is_lost = state.has_lost(self._added)
+        self._added = START
+        if is_lost:
             self._begin(state.life)
-        else:
-            self._known = state.life
-        self._is_doubtful = False
+        return is_lost
 
-    def trim(self) -> float:
-        """Forget what is too old; returns Redis's time, in seconds since the epoch."""
+    def now(self) -> float:
+        """Redis's time, in seconds since the epoch."""
         with self._failing():
             seconds, microseconds = self._redis.time()
-            now = float(seconds) + microseconds / 1e6
+            return float(seconds) + microseconds / 1e6
+
+    def trim(self, now: float) -> None:
+        """Forget what is too old at this time."""
+        with self._failing():
             keep = max(config().history_seconds, longest_history())
             many = self._redis.pipeline(transaction=False)
             many.xtrim(self._log, minid=int((now - keep) * 1000))
@@ -224,7 +232,6 @@ class Stream:
             size, length = many.execute()[2:]
             if size and size > MAX_BYTES:
                 self._redis.xtrim(self._log, maxlen=length * MAX_BYTES // size, approximate=False)
-            return now
 
     # Reading
 
@@ -285,7 +292,11 @@ class Stream:
         self._known = self._redis.eval(
             _BEGIN, 3, self._log, self._life, self._held, secrets.token_hex(4), lost
         ).decode()
-        self._is_doubtful = False
+
+    def _connected(self, connection: Any) -> None:
+        """redis-py has made a connection, perhaps in place of one that was lost."""
+        connection.on_connect()
+        self._is_new = True
 
     def _version(self) -> tuple[int, ...]:
         version = str(self._redis.info("server").get("redis_version", "0"))
@@ -296,8 +307,6 @@ class Stream:
         try:
             yield
         except (RedisError, OSError) as error:
-            # A command that was refused leaves the connection as it is.
-            self._is_doubtful = self._is_doubtful or not isinstance(error, ResponseError)
             # Before that redis-py repeats the command, in which there may be a payload.
             reason = str(error).rpartition("of pipeline caused error: ")[2]
             raise LogUnavailable(self.place, reason or type(error).__name__) from error

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from serverpush.server.transport.inbound import Inbound
-from tests.defences import BY_NAME, DEFENCES, LIBRARIES, PROMISES, table
+from tests.defences import BY_NAME, DEFENCES, LIBRARIES, PROMISES, SEVERAL, table
 from tests.defences.defence import Defence
 from tests.live.processes import ROOT
 
@@ -57,4 +57,4 @@ def test_each_has_a_name_of_its_own():
 
 def test_the_docs_have_the_same_tables():
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
-    assert lines == [*table(LIBRARIES), *table(PROMISES)]
+    assert lines == [*table(LIBRARIES), *table(PROMISES), *table(SEVERAL)]

@@ -11,7 +11,7 @@ import pytest
 
 from serverpush import losses
 from serverpush.conf import losses_file
-from serverpush.server.words import Words
+from serverpush.words import Words
 
 SET_UP = """
 import sys

@@ -45,6 +45,9 @@ TEMPLATES = [
 SERVERPUSH_PORT = int(os.environ.get("PUSH_PORT", "8013"))  # live
 SERVERPUSH_CHANNELS = {"room-*": {"history": 100, "presence": True}}  # live
 SERVERPUSH_NOTIFIER_PORT = int(os.environ.get("NOTIFIER_PORT", "8014"))  # live
+# Of the demo with several push servers; see cluster.py.
+SERVERPUSH_BACKEND = os.environ.get("DEMO_BACKEND", "memory")
+SERVERPUSH_URL = os.environ.get("DEMO_URL")
 
 DATABASES = {
     "default": {

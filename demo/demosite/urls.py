@@ -10,6 +10,7 @@ from pages.views import (
     hello_function,
     hello_view,
     home,
+    servers,
     tasks,
 )
 
@@ -35,6 +36,7 @@ urlpatterns = [
     path("books/", books.books, name="books"),
     path("api/books/", books.book_list, name="book_list"),
     path("api/books/<int:pk>/", books.book_detail, name="book_detail"),
+    path("servers/kill/", servers.kill, name="kill_server"),
     path("login/", LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
 ]

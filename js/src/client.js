@@ -182,6 +182,7 @@ export class Client {
       // connection is yet to be subscribed.
       if (!this.#subscribed) this.subscriptions.connected(this.#replay.safe);
       this.#subscribed = true;
+      this.server = data?.server;
       this.#replay.ready(data?.position, data?.live);
     } else if (name === "serverpush:refresh") this.#refresh(data ?? {});
     else if (name === "serverpush:logout") this.#logout(data ?? {});

@@ -27,6 +27,9 @@ function install() {
     get state() {
       return client.state;
     },
+    get server() {
+      return client.server;
+    },
     get connected() {
       return client.state === "connected";
     },

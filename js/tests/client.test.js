@@ -56,6 +56,13 @@ describe("starting", () => {
     expect([attribute(), site.auths]).toEqual(["connected", [{ page: "token-1", since: "100.5" }]]);
   });
 
+  test("knows which of several push servers it is with, where that says so", async () => {
+    const told = { position: "e-9", live: true, server: "127.0.0.1:8023" };
+    await visit(pageHTML(), { greet: (socket) => socket.emit("serverpush:ready", told) });
+    startClient();
+    await until(() => client.server === "127.0.0.1:8023");
+  });
+
   test("connects by address where there is only the mark", async () => {
     await visit("<body><div id='generated_timestamp'> 55.5 </div></body>");
     client = new Client({ dataset: { server: "" } });

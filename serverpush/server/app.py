@@ -48,7 +48,7 @@ from serverpush.server.renderers import Pool
 from serverpush.server.site import Site
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import Limits, Transport, loop
-from serverpush.server.words import Words
+from serverpush.words import Words
 
 if TYPE_CHECKING:
     from serverpush.server.cluster import Cluster
@@ -136,6 +136,7 @@ class PushServer:
         )
         host, port = sock.getsockname()[:2]
         notifier_host, notifier_port = notifier_sock.getsockname()[:2]
+        self._served = f"{host}:{port}"
         self._build()
         try:
             self.pool.start()
@@ -266,6 +267,8 @@ class PushServer:
             send_buffer=config.send_buffer,
             forget=lambda id: self._connections.forget(id),
             untell=self.dispatch.untell,
+            # Which of several it is concerns developers only.
+            server=self._served if config.is_shared and settings.DEBUG else "",
         )
         self._channels = Channels(
             self.messaging,
@@ -354,6 +357,7 @@ class PushServer:
             access=self.access,
             clock=self._clock,
             telemetry=self.telemetry,
+            is_local=self._is_local(),
             presence=self.presence,
             name=name,
             on_open=self._opened.set,

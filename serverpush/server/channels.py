@@ -110,6 +110,7 @@ class Channels:
         while self._presence.order and time.monotonic() < until:
             loop.sleep(0.01)
         self._presence.stop()
+        self._share()
 
     def answer(self, client: Client, name: str, arguments: list[Any]) -> Any:
         """Take an event; returns its acknowledgement. Raises ``Refused`` for a wrong one."""

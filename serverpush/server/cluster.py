@@ -34,6 +34,7 @@ DEAF_SECONDS = 10.0
 WAIT_SECONDS = 1.0
 # By which this server may be behind the one that a client comes from.
 BEHIND_SECONDS = 2.0
+STOP_SECONDS = 1.0
 FIRST_DELAY = 0.25
 LAST_DELAY = 2.0
 # Batches that may come again.
@@ -52,6 +53,7 @@ class Cluster:
     Arguments:
         url: ``SERVERPUSH_BACKEND``.
         bodies: reads the records' bodies.
+        is_local: is Redis on this machine, so that its clock is this one's?
         presence: who is subscribed, by this server, ``name``, and by others.
         on_open: called once, when all that there was has been read.
     """
@@ -66,6 +68,7 @@ class Cluster:
         access: Access,
         clock: Clock,
         telemetry: Telemetry,
+        is_local: bool,
         presence: Presence,
         name: str,
         on_open: Callable[[], None],
@@ -77,6 +80,7 @@ class Cluster:
         self._access = access
         self._clock = clock
         self._telemetry = telemetry
+        self._is_local = is_local
         self._presence = presence
         self._name = name
         self._on_open = on_open
@@ -106,9 +110,13 @@ class Cluster:
         self._tasks = [loop.spawn(self._follow), loop.spawn(self._beat)]
 
     def stop(self) -> None:
-        """Read and add no more."""
+        """Read and add no more; what the others have not been told they are told, if it can be."""
         for task in self._tasks:
             task.cancel()
+        try:
+            loop.wait_for(STOP_SECONDS, self._tell)
+        except TimeoutError:
+            logger.error("%d records could not be added before the end", len(self._untold))
 
     @property
     def unheard(self) -> float:
@@ -192,7 +200,10 @@ class Cluster:
             try:
                 with self._adding:
                     self._writer.add(records.beat(self._name))
-                    self._clock.follow(self._writer.trim())
+                    now = self._writer.now()
+                    if not self._is_local:
+                        self._clock.follow(now)
+                    self._writer.trim(now)
             except LogUnavailable as error:
                 self._note_away(error)
             if self.is_open:

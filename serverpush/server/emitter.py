@@ -26,6 +26,7 @@ class Emitter:
         forget: takes the id of a connection that is being closed, so that
             nothing is rendered for it any more.
         untell: takes the ids of those who are told to refresh.
+        server: what clients are told of the server that they are with; "" for nothing.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Emitter:
         send_buffer: int,
         forget: Callable[[str], None],
         untell: Callable[[Iterable[str]], None],
+        server: str = "",
     ) -> None:
         self._transport = transport
         self._telemetry = telemetry
@@ -45,6 +47,7 @@ class Emitter:
         self._send_buffer = send_buffer
         self._forget = forget
         self._untell = untell
+        self._named = {"server": server} if server else {}
 
     def do(self, actions: Iterable[Action]) -> None:
         """Carry out actions of the core, in their order."""
@@ -62,7 +65,8 @@ class Emitter:
 
     def ready(self, clients: list[Client], position: Position, *, live: bool) -> None:
         """Tell clients that they are accepted, and whether they are up to date."""
-        frame = Frame.event("serverpush:ready", dump({"position": str(position), "live": live}))
+        told = {"position": str(position), "live": live, **self._named}
+        frame = Frame.event("serverpush:ready", dump(told))
         self._transport.send(clients, frame)
 
     def close(self, clients: list[Client], refresh: str = "") -> None:

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from serverpush.conf import config
+import time
+import uuid
+
+from serverpush import records
+from serverpush.conf import config, losses_file
 from serverpush.records import Record
 from serverpush.stream import Stream
+from serverpush.words import Words
 
 ACCEPTED = 202
+# Between two looks for what processes of this machine left that are no more.
+LOOK_SECONDS = 1.0
 
 
 class Shared:
-    """Appends to the stream; connected when it is needed."""
+    """Appends to the stream; connected when it is needed.
+
+    There may be no push server on this machine to tell that a process ended with changes
+    unreported; so it is told here, too, before the next record.
+    """
 
     def __init__(self) -> None:
         self._stream = Stream(config().backend)
+        self._words = Words(losses_file(config().port))
+        self._look_at = 0.0
+        self._owes_word = False
 
     def post(self, call: str, body: bytes) -> tuple[int, str]:
         """Append a record; raises ``LogUnavailable``."""
+        self._tell_losses()
         self._stream.add(Record(call, body))
         return ACCEPTED, ""
 
@@ -25,3 +40,12 @@ class Shared:
 
     def abandon(self) -> None:
         """Nothing to do: redis-py knows the process that a connection belongs to."""
+
+    def _tell_losses(self) -> None:
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_SECONDS
+            self._owes_word = self._words.take() or self._owes_word
+        if self._owes_word:
+            gap = "a process ended before it could report its changes"
+            self._stream.add(records.notice(uuid.uuid4().hex, gap=gap))
+            self._owes_word = False

@@ -11,6 +11,7 @@ import requests
 from serverpush.tokens import sign_record
 from tests.cluster.redis import RedisServer, free_port
 from tests.cluster.several import SETTINGS
+from tests.deploy.proxies import Certificate
 from tests.live.clients import refusal
 from tests.live.processes import MANAGE, Live, Process, wait_until
 
@@ -95,6 +96,20 @@ class TestStart:
         path = tmp_path / "redis.sock"
         redis_server(unixsocket=str(path)).start()
         server = starting(f"unix://{path}")
+        server.live.push.wait_for("is ready")
+
+    def test_tls(self, starting, redis_server, tmp_path):
+        certificate, port = Certificate.make(tmp_path), free_port()
+        options = {
+            "tls-port": str(port),
+            "tls-cert-file": str(certificate.path),
+            "tls-key-file": str(certificate.key),
+            "tls-ca-cert-file": str(certificate.path),
+            "tls-auth-clients": "no",
+        }
+        redis_server(**options).start()
+        url = f"rediss://localhost:{port}/0?ssl_ca_certs={certificate.path}"
+        server = starting(url)
         server.live.push.wait_for("is ready")
 
 

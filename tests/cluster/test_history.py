@@ -66,6 +66,12 @@ class ClusterStage(Stage):
         server.push.stop(signal.SIGKILL)
         server.start_push()
 
+    def restart(self, number):
+        """Let one server end well, and start it again."""
+        server = self.servers[number % len(self.servers)]
+        assert server.push.stop() == 0
+        server.start_push()
+
     def restart_redis(self):
         self.redis.restart()
 
@@ -96,13 +102,15 @@ def test_servers_and_redis_fail_in_turn(stage, size, capsys):
     writes, rate, notes = size(900, 10_000), size(30, 60), 22
     clients, pause = size(30, 300), size(3, 10)
     kills, restarts, pauses = size((1, 1, 1), (6, 5, 3))
+    deploys = size(1, 3)
     stage.fleet.join(kinds.mixed(clients, ROWS, GROUPS))
     servers = itertools.count()
     faults = [lambda: stage.kill(next(servers))] * kills
+    faults += [lambda: stage.restart(next(servers))] * deploys
     faults += [stage.restart_redis] * restarts
     faults += [lambda: stage.pause_redis(pause)] * pauses
     # In turn, of each kind its share.
-    faults = [faults[number * 5 % len(faults)] for number in range(len(faults))]
+    faults = [faults[number * 3 % len(faults)] for number in range(len(faults))]
     todo = iter(faults)
     stage.write_through(
         lambda: next(todo)(), len(faults), writes, rate, notes=notes, channel=CHANNEL
@@ -110,11 +118,11 @@ def test_servers_and_redis_fail_in_turn(stage, size, capsys):
     took = stage.settle(SECONDS)
     told = len(stage.history.told())
     heard = len([each for each in stage.history.sent if each.is_committed])
-    what = f"three push servers, {clients} clients, {writes:,} writes, {heard:,} channel messages"
+    what = f"{clients} clients, {writes:,} writes, {heard:,} channel messages"
+    done = f"servers killed {kills} times, restarted {deploys}; Redis restarted {restarts} times, "
+    done += f"paused {pauses} times for {pause} s"
+    came = f"all in sync after {took:.1f} s, events {len(stage.history.applied()):,}, "
+    came += f"pages loaded again {told}"
     with capsys.disabled():
-        print(
-            f"\ncluster: {what}; {kills} servers killed, Redis restarted {restarts} times and "
-            f"paused {pauses} times for {pause} s: all in sync after {took:.1f} s, "
-            f"events {len(stage.history.applied()):,}, pages loaded again {told}"
-        )
+        print(f"\ncluster: three push servers: {what}: {done}: {came}")
     assert told == 0

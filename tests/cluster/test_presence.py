@@ -9,6 +9,7 @@ import requests
 
 from tests.live.clients import Client
 from tests.live.processes import wait_until
+from tests.live.test_rooms import Gate
 
 
 class Page:
@@ -112,6 +113,18 @@ def test_who_was_with_a_server_that_is_killed(several, open_page):
     stays.connect(2).subscribe()
     watches.told(2)
     wait_for_notes(there, "room-kill", "+ ada", "+ bob", "+ eve", "- bob")
+
+
+def test_who_left_at_a_deploy_is_told_by_another_server(several, open_page):
+    there = several(2)
+    page = open_page(there, there.visitor("ada"), "plain-untold", 0)
+    gate = Gate(there.site, "plain-untold -")
+    page.subscribe()
+    page.unsubscribe()
+    gate.wait()
+    assert there.servers[0].push.stop() == 0
+    gate.open()
+    wait_for_notes(there, "plain-untold", "+ ada", "- ada")
 
 
 def test_a_deploy_of_all_is_no_coming_and_going(several, open_page):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from serverpush.protocol import Position
 from tests.live.clients import refusal
 from tests.live.processes import wait_until
 
@@ -117,7 +120,15 @@ def test_logging_out_ends_the_pages_of_the_other_server(two):
     page.event("serverpush:logout")
 
 
-def test_who_is_in_a_place_where_both_stand(two):
+def test_who_has_seen_more_than_a_server_is_not_let_in(two):
+    record, _ = two.visitor().load("/public/")
+    head = Position.parse(two.health(0)["position"])
+    ahead = str(replace(head, time=head.time + 60_000))
+    auth = {"page": record["page"], "since": ahead}
+    assert refusal(two.servers[0].push_url, auth)["code"] == "server_error"
+
+
+def test_both_stand_at_the_same_place(two):
     heads = lambda: {two.health(number)["position"] for number in (0, 1)}  # noqa: E731
     two.send(notify_all=["fence"])
     wait_until(lambda: len(heads()) == 1, "both have read the same")

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from .defence import Defence
 from .libraries import LIBRARIES
 from .promises import PROMISES
+from .several import SEVERAL
 
-DEFENCES = [*LIBRARIES, *PROMISES]
+DEFENCES = [*LIBRARIES, *PROMISES, *SEVERAL]
 BY_NAME = {defence.name: defence for defence in DEFENCES}
 
 

@@ -6,7 +6,9 @@ import pytest
 
 from tests.live.processes import Live
 
-from .proxies import Caddy, Certificate, Nginx
+from .proxies import Caddy, Certificate, Nginx, SeveralNginx
+
+PROXIES = {"nginx": Nginx, "caddy": Caddy, "nginx-several": SeveralNginx}
 
 
 @pytest.fixture(scope="package")
@@ -36,9 +38,9 @@ def certificate(tmp_path_factory):
         yield made
 
 
-@pytest.fixture(scope="package", params=[Nginx, Caddy], ids=["nginx", "caddy"])
+@pytest.fixture(scope="package", params=PROXIES, ids=PROXIES)
 def proxy(request, live, certificate, tmp_path_factory):
-    proxy = request.param(live, certificate, tmp_path_factory.mktemp("proxy"))
+    proxy = PROXIES[request.param](live, certificate, tmp_path_factory.mktemp("proxy"))
     try:
         proxy.start()
         yield proxy

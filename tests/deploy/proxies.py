@@ -173,6 +173,22 @@ class Nginx(Proxy):
         return [program("nginx"), "-e", "stderr", "-p", str(self.folder), "-c", str(self.file)]
 
 
+class SeveralNginx(Nginx):
+    """With ``push-servers.conf``, as its first lines say; all three are the one push server."""
+
+    def text(self) -> str:
+        servers = (SHIPPED / "push-servers.conf").read_text()
+        ports = dict.fromkeys(("8013", "8023", "8033"), str(self.live.port))
+        values = {f"127.0.0.1:{port}": f"127.0.0.1:{own}" for port, own in ports.items()}
+        path = self.folder / "push-servers.conf"
+        path.write_text(replaced(servers, values))
+        included = {
+            f"proxy_pass http://127.0.0.1:{self.live.port};": "proxy_pass http://$push_servers;",
+            "http {": f"http {{\ninclude {path};",
+        }
+        return replaced(super().text(), included)
+
+
 class Caddy(Proxy):
     name = "Caddyfile"
     # The push server's own answer.

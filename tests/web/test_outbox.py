@@ -12,10 +12,10 @@ import pytest
 
 from serverpush.conf import losses_file
 from serverpush.protocol import Change, Ending
-from serverpush.server.words import Words
 from serverpush.tokens import notifier_key
 from serverpush.web import outbox as module
 from serverpush.web.outbox import Outbox
+from serverpush.words import Words
 
 
 def change(pk, action="created", model="project.book"):

@@ -160,8 +160,11 @@ class Presence:
         self.order.leave((farewell.channel, farewell.key), farewell)
 
     def stop(self) -> None:
-        """Tell of no more that leave: they are left for the next start."""
+        """Tell of no more that leave: they are left for the next start, or another server."""
         self._leaving.clear()
+        for each in self._untold:
+            # Who finds this server gone tells of all who were subscribed by it.
+            self._share((each.channel, each.key), each.member)
 
     def _note_changed(self, channel: str) -> None:
         self._changed[channel] = None

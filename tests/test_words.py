@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from serverpush.server.words import Words
+from serverpush.words import Words
 
 
 @pytest.fixture

@@ -1,0 +1,77 @@
+"""What goes wrong between several push servers and Redis, and what is done about it."""
+
+from __future__ import annotations
+
+from tests.removals import cluster
+
+from .defence import tested_in
+
+_cluster = tested_in("tests/cluster/")
+_any = tested_in("tests/")
+
+SEVERAL = [
+    _cluster(
+        "python-socketio's Redis manager logs what it could not publish, and who published it does "
+        "not know",
+        "who calls the notifier port gets 503, and the site's processes keep what they have",
+        cluster.swallow_errors_of_redis,
+        "test_failures.py::TestAway::test_a_full_redis",
+    ),
+    _cluster(
+        "it hears by pub/sub, and loses what is sent while it is not subscribed",
+        "a stream, which each server reads on from where it stopped",
+        cluster.hear_only_what_comes_now,
+        "test_stream.py::TestAdd::test_what_is_added_is_read_in_its_order",
+    ),
+    _any(
+        "and it believes whoever writes to its channel",
+        "records are signed JSON; what does not verify is refused and counted",
+        cluster.believe_everybody,
+        "test_records.py::TestRecord::test_another_secret[beat]",
+        "cluster/test_failures.py::TestWhatIsInTheLog::test_what_nobody_signed_is_not_believed[forged]",
+    ),
+    _cluster(
+        "an answer of Redis is lost, and the batch is added again",
+        "its key is remembered by all who read it",
+        cluster.take_a_batch_again,
+        "test_rooms.py::test_a_batch_that_comes_again_by_another_server_is_sent_once",
+    ),
+    _cluster(
+        "the stream was trimmed before a server has read it",
+        "it counts the entries that there ever were: a gap",
+        cluster.see_no_holes,
+        "test_failures.py::TestLosses::test_a_log_that_was_trimmed_before_it_was_read",
+    ),
+    _cluster(
+        "Redis has lost the end of the stream, which some have read",
+        "who read or added the last entry looks whether it is there, and begins a new stream",
+        cluster.see_no_losses,
+        "test_stream.py::TestLosses::test_what_was_there_and_is_gone_is_lost",
+        "test_failures.py::TestLosses::test_the_end_of_the_log_is_lost",
+    ),
+    _cluster(
+        "a server is cut off, and does not know",
+        "it adds entries of its own, and has to read them within 10 s; until then it is not well, "
+        "and takes nobody",
+        cluster.be_deaf,
+        "test_failures.py::TestAway::test_while_redis_answers_nothing_the_site_goes_on",
+    ),
+    _cluster(
+        "a client comes from a server that has read more",
+        "it is let in when this one has read as much",
+        cluster.know_everything,
+        "test_rooms.py::test_who_has_seen_more_than_a_server_is_not_let_in",
+    ),
+    _cluster(
+        "a server is killed, and can't say who is no longer there",
+        "the others say so when they have not heard it for 15 s",
+        cluster.forget_the_dead,
+        "test_presence.py::test_who_was_with_a_server_that_is_killed",
+    ),
+    _any(
+        "a page that moves from one server to another leaves the first",
+        "the server by which it was the last one lets the project hear of it, in the log's order",
+        cluster.tell_whoever_leaves,
+        "server/core/test_presence_shared.py::TestServers::runTest",
+    ),
+]
