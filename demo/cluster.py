@@ -28,7 +28,7 @@ CONFIGURATION = """
 daemon off;
 master_process off;
 pid {folder}/nginx.pid;
-error_log stderr error;
+error_log stderr crit;
 events {{ worker_connections 4096; }}
 http {{
     access_log off;
@@ -82,7 +82,7 @@ class Cluster:
         }
         os.environ.update(environ)
         self.begin("Redis", "redis-server", "--port", self.redis, *self.redis_options())
-        self.begin("nginx", "nginx", "-e", "stderr", "-p", self.folder, "-c", self.configure())
+        self.begin("nginx", "nginx", "-e", "/dev/null", "-p", self.folder, "-c", self.configure())
         self.children["the site"] = run.start("runserver", f"127.0.0.1:{self.site}")
         for port in self.servers:
             self.start_server(port)

@@ -36,3 +36,15 @@ def test_it_follows_when_the_machines_is_set_forward(machine):
     assert clock.ahead == 0
     machine["monotonic"] = 8.0
     assert clock() == 1061
+
+
+def test_another_clock_is_followed_and_never_back(machine):
+    clock = Clock()
+    clock.follow(5000.0)
+    machine["monotonic"] += 1
+    assert clock() == 5001.0
+    clock.follow(8000.0)
+    assert clock() == 8000.0
+    clock.follow(5000.0)
+    machine["monotonic"] += 1
+    assert (clock(), clock.ahead) == (8000.0, 0)
