@@ -124,12 +124,20 @@ def _exposed_notifier(config: conf.Config) -> Iterator[CheckMessage]:
 
 
 def _redis(config: conf.Config) -> Iterator[CheckMessage]:
-    if config.is_shared and find_spec("redis") is None:
+    if config.is_shared and not _is_installed("redis"):
         yield Error(
             "SERVERPUSH_BACKEND names a Redis, and Python's package for it is not installed.",
             hint="pip install 'django-serverpush[redis]'",
             id="serverpush.E006",
         )
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:
+        # So it is where something stands in its place.
+        return False
 
 
 def _any_host() -> Iterator[CheckMessage]:

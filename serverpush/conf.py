@@ -7,12 +7,13 @@ import difflib
 import hashlib
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -22,6 +23,17 @@ from django.utils.module_loading import import_string
 PREFIX = "SERVERPUSH_"
 # What the address of a log begins with that several push servers share.
 SHARED = ("redis://", "rediss://", "unix://")
+REDIS_OPTIONS = {
+    "db",
+    "ssl_ca_certs",
+    "ssl_ca_path",
+    "ssl_cert_reqs",
+    "ssl_certfile",
+    "ssl_check_hostname",
+    "ssl_keyfile",
+}
+# Of an address: the user and the password.
+_SECRET = re.compile(r"://[^@/]*@")
 NO_REDIS = (
     "SERVERPUSH_BACKEND names a Redis, and Python's package for it is not installed: "
     "pip install 'django-serverpush[redis]'"
@@ -98,6 +110,8 @@ def _backend(value: Any) -> str | None:
         is_whole = parts.path if parts.scheme == "unix" else parts.hostname and parts.port != 0
     except ValueError:
         return valid
+    if unknown := sorted(set(parse_qs(parts.query, keep_blank_values=True)) - REDIS_OPTIONS):
+        return f"{valid}; of options it may have {', '.join(sorted(REDIS_OPTIONS))}, not {unknown}"
     if parts.scheme != "unix" and not parts.path.strip("/").isdigit() and parts.path.strip("/"):
         return valid
     return None if is_whole else valid
@@ -255,7 +269,8 @@ def problems() -> Iterator[tuple[str, Any, str]]:
         value = getattr(settings, name, field.default)
         valid = field.metadata["validator"](value)
         if valid is not None:
-            yield name, value, valid
+            shown = _SECRET.sub("://…@", value) if isinstance(value, str) else value
+            yield name, shown, valid
 
 
 def unknown() -> Iterator[tuple[str, str]]:

@@ -52,7 +52,9 @@ class Position:
     epoch: str
 
     def __str__(self) -> str:
-        return f"{self.time:012x}-{self.number:05x}-{self.epoch}"
+        # In the order of the log as texts, too: of one millisecond of a log that is shared,
+        # a number has up to nine digits.
+        return f"{self.time:012x}-{self.number:09x}-{self.epoch}"
 
     @classmethod
     def parse(cls, text: str) -> Position:

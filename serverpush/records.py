@@ -90,9 +90,9 @@ def ending(batch: str, ended: Ending, gap: str = "") -> Record:
     return Record(DISCONNECT, json.dumps(value, **_COMPACT).encode())
 
 
-def beat(server: str) -> Record:
-    """A push server is there, and hears what it says itself."""
-    return _said(BEAT, server)
+def beat(server: str, at: float) -> Record:
+    """A push server was there at this time by a clock of its own, and hears itself say so."""
+    return _said(BEAT, server, at=at)
 
 
 def present(server: str, joined: list[Any], left: list[Any]) -> Record:

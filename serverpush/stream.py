@@ -199,7 +199,9 @@ class Stream:
                 many.hdel(self._held, name)
             else:
                 many.hset(self._held, name, value)
-        found = many.execute()[0]
+        many.get(self._life)
+        found, *_, life = many.execute()
+        self._known = (life or b"").decode()
         return None if found is None else Id.parse(found)
 
     def _has_begun_anew(self) -> bool:
@@ -207,7 +209,7 @@ class Stream:
         if not self._is_new:
             return False
         state = self.state(self._added)
-        self._known, self._is_new = state.life, False
+        self._is_new = False
         is_lost = state.has_lost(self._added)
         self._added = START
         if is_lost:

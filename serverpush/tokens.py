@@ -162,12 +162,13 @@ def is_signed_record(call: bytes, body: bytes, signature: bytes) -> bool:
 
 
 def _record_signature(call: bytes, body: bytes, secret: str | bytes) -> bytes:
-    return hmac.digest(_record_key(secret), call + b"\n" + body, "sha256").hex().encode()
+    key = _record_key(secret, config().salt)
+    return hmac.digest(key, call + b"\n" + body, "sha256").hex().encode()
 
 
 @lru_cache(maxsize=16)
-def _record_key(secret: str | bytes) -> bytes:
-    return salted_hmac("serverpush.record", "key", secret=secret, algorithm="sha256").digest()
+def _record_key(secret: str | bytes, salt: str) -> bytes:
+    return salted_hmac(f"{salt}.record", "key", secret=secret, algorithm="sha256").digest()
 
 
 def _notifier_key(secret: str | bytes) -> str:

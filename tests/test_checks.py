@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 from django.core.checks import run_checks
 
@@ -44,6 +46,11 @@ def test_good_settings_say_nothing():
         ("ALLOWED_ORIGINS", ["example.org"], "https://www.example.org"),
         ("STATE_FILE", 5, "the path of a file"),
         ("BACKEND", "disk", "'memory'"),
+        ("BACKEND", "redis://", "an address such as"),
+        ("BACKEND", "redis://host:port", "an address such as"),
+        ("BACKEND", "redis://host/first", "an address such as"),
+        ("BACKEND", "unix://", "an address such as"),
+        ("BACKEND", "redis://host?socket_timeout=2", "not ['socket_timeout']"),
     ],
 )
 def test_e001_a_wrong_value(one, name, value, valid):
@@ -51,6 +58,18 @@ def test_e001_a_wrong_value(one, name, value, valid):
     assert message.id == "serverpush.E001"
     assert message.msg == f"SERVERPUSH_{name} = {value!r} is not valid."
     assert valid in message.hint
+
+
+def test_e001_shows_no_password(one):
+    message = one(SERVERPUSH_BACKEND="redis://ada:secret@host:0/first")
+    assert message.msg == "SERVERPUSH_BACKEND = 'redis://…@host:0/first' is not valid."
+
+
+def test_e006_without_the_package_for_redis(one, monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis", None)
+    message = one(SERVERPUSH_BACKEND="redis://localhost/0")
+    assert message.id == "serverpush.E006"
+    assert message.hint == "pip install 'django-serverpush[redis]'"
 
 
 def test_w001_an_unknown_name(one):

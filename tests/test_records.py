@@ -22,7 +22,7 @@ def as_redis_gives(fields):
     [
         records.notice("b", [Change("shop.book", 1)], [Message(("all",), "m", '{"a": 1}')], "lost"),
         records.ending("b", Ending(users=("1",))),
-        records.beat("s"),
+        records.beat("s", 1.5),
         records.present("s", [["a b", "tab", "", "", "", []]], [["c d", "tab", ""]]),
         records.lost("s", "t"),
     ],
@@ -52,7 +52,7 @@ class TestRecord:
 
 
 def test_what_is_sealed_is_not_unsealed_in_part():
-    sealed = records.beat("s").seal()
+    sealed = records.beat("s", 1.5).seal()
     for value in (b"", b"   ", sealed[:-1], sealed.partition(b" ")[2]):
         with pytest.raises(BadToken):
             Record.unseal(value)

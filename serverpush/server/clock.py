@@ -26,7 +26,9 @@ class Clock:
 
     def follow(self, now: float) -> None:
         """Go by another's clock, which shows ``now``; it is not set back by that either."""
-        self._is_own = False
+        if self._is_own:
+            # Nothing has happened yet by the other clock.
+            self._is_own, self._last = False, 0.0
         self._offset = now - time.monotonic()
 
     @property

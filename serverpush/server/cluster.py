@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from serverpush import records
@@ -86,6 +87,7 @@ class Cluster:
         self._on_open = on_open
         # One adds at a time: it is one connection.
         self._adding = loop.Lock()
+        self._telling = loop.Lock()
         self._life = ""
         self._after = START
         # How many entries there were up to that one.
@@ -114,9 +116,14 @@ class Cluster:
         for task in self._tasks:
             task.cancel()
         try:
-            loop.wait_for(STOP_SECONDS, self._tell)
+            loop.wait_for(STOP_SECONDS, self._tell_all)
         except TimeoutError:
-            logger.error("%d records could not be added before the end", len(self._untold))
+            logger.error("not all could be told to the other push servers before the end")
+
+    def _tell_all(self) -> None:
+        self._tell()
+        self.share()
+        self._tell()
 
     @property
     def unheard(self) -> float:
@@ -137,7 +144,7 @@ class Cluster:
             return self.is_open
         until = time.monotonic() + BEHIND_SECONDS
         while self.is_open and self._log.head < position and time.monotonic() < until:
-            loop.sleep(0.01)
+            loop.sleep(0.05)
         return self.is_open and self._log.head >= position
 
     @property
@@ -145,7 +152,9 @@ class Cluster:
         if self.is_open:
             return "ok"
         what = "does not hear the others" if self._is_open else "has not read the log yet"
-        return f"{what}: {self._trouble or 'there is much to read'}"
+        if self._trouble is None:
+            return f"{what}: there is much to read"
+        return f"{what}: {LogUnavailable(self._reader.place, self._trouble)}"
 
     # What is told to this server
 
@@ -154,15 +163,21 @@ class Cluster:
 
         Raises ``LogUnavailable``.
         """
+        if self._trouble is not None and not self.is_open:
+            # Whoever asks need not wait for what has been tried.
+            raise LogUnavailable(self._writer.place, self._trouble)
         batch = reported.batch or uuid.uuid4().hex
         if reported.ending is not None:
-            record = records.ending(batch, reported.ending, reported.gap)
+            # Now, for those too who read it later.
+            at = reported.ending.at or self._clock()
+            record = records.ending(batch, replace(reported.ending, at=at), reported.gap)
         else:
             record = records.notice(batch, reported.changes, reported.messages, reported.gap)
         with self._adding:
             id = self._writer.add(record)
             epoch = self._writer.epoch
-        return _position(id, epoch, len(reported.changes) + len(reported.messages))
+        entries = bool(reported.gap) + len(reported.changes) + len(reported.messages)
+        return _position(id, epoch, entries)
 
     def gap(self, reason: str) -> None:
         """Changes were lost: tell all servers, now or as soon as can be."""
@@ -170,6 +185,9 @@ class Cluster:
 
     def share(self) -> None:
         """Tell all servers who came and who left, now or as soon as can be."""
+        if self._untold:
+            # What comes until that is told is told together.
+            return
         joined, left = self._presence.share()
         for begin in range(0, max(len(joined), len(left)), MEMBERS):
             came, went = joined[begin : begin + MEMBERS], left[begin : begin + MEMBERS]
@@ -182,33 +200,44 @@ class Cluster:
 
     def _say(self, record: Record, held: Held | None = None) -> None:
         self._untold.append((record, held or {}))
-        loop.spawn(self._tell)
+        if len(self._untold) == 1:
+            loop.spawn(self._tell)
 
     def _tell(self) -> None:
-        with self._adding:
-            while self._untold:
-                try:
-                    self._writer.add(*self._untold[0])
-                except LogUnavailable as error:
-                    self._note_away(error)
-                    return
+        """Tell what the others have not been told; the next beat goes on where that fails."""
+        with self._telling:
+            while self._untold and self._attempt(lambda: self._writer.add(*self._untold[0])):
                 self._untold.popleft()
 
     def _beat(self) -> None:
         while True:
-            self._tell()
-            try:
-                with self._adding:
-                    self._writer.add(records.beat(self._name))
-                    now = self._writer.now()
-                    if not self._is_local:
-                        self._clock.follow(now)
-                    self._writer.trim(now)
-            except LogUnavailable as error:
-                self._note_away(error)
-            if self.is_open:
-                self._look_for_lost()
+            loop.guard(self._show)
             loop.sleep(BEAT_SECONDS)
+
+    def _show(self) -> None:
+        """Show that this server is there, and look who else is."""
+        # Before anything is added: a Redis that is full takes nothing else.
+        self._attempt(self._trim)
+        self._tell()
+        self._attempt(lambda: self._writer.add(records.beat(self._name, time.monotonic())))
+        if self.is_open:
+            self._look_for_lost()
+
+    def _trim(self) -> None:
+        now = self._writer.now()
+        if not self._is_local:
+            self._clock.follow(now)
+        self._writer.trim(now)
+
+    def _attempt(self, act: Callable[[], object]) -> bool:
+        """Write something; did it succeed?"""
+        try:
+            with self._adding:
+                act()
+        except LogUnavailable as error:
+            self._note_away(error)
+            return False
+        return True
 
     def _look_for_lost(self) -> None:
         """Say which servers have not been heard for as long as a page may be away."""
@@ -227,75 +256,63 @@ class Cluster:
         delay = FIRST_DELAY
         while True:
             try:
-                self._enter(self._reader.open())
+                state = self._reader.open()
+                if not self._life:
+                    self._begin(state)
                 while True:
                     self._read()
                     delay = FIRST_DELAY
             except LogUnavailable as error:
                 self._note_away(error)
-                loop.sleep(delay)
-                delay = min(2 * delay, LAST_DELAY)
+            except loop.FAILURES:
+                logger.error("the log could not be read on", exc_info=True)
+            loop.sleep(delay)
+            delay = min(2 * delay, LAST_DELAY)
 
     def _read(self) -> None:
         entries, state = self._reader.read(self._after, WAIT_SECONDS)
         if state.life != self._life:
-            self._enter(state if state.life else self._reader.open())
+            self._begin(state if state.life else self._reader.open(), "the log was lost")
         elif state.has_lost(self._after):
             # What others read of it nobody knows: all begin anew.
             self._reader.renew(self._life)
-        elif state.trimmed > self._seen + len(entries):
-            self._skip(state)
+        elif state.trimmed > self._seen:
+            self._begin(state, "the log was trimmed before it was read")
         else:
             self._seen += len(entries)
             for id, fields in entries:
                 self._after = id
                 self._apply(id, fields)
+        # However much there is: others have their turn.
+        loop.sleep()
 
-    def _enter(self, state: State) -> None:
-        """Begin to read a life of the stream, unless it is the one that is being read."""
-        if state.life == self._life:
-            return
-        is_first, self._life = not self._life, state.life
-        begin = state.first if state.kept else state.last
+    def _begin(self, state: State, lost: str = "") -> None:
+        """Begin to read what there is; ``lost`` is what came before, for those who were there."""
+        # First what may fail: then nothing has changed.
+        ends, known_since = self._reader.ends()
+        held = list(self._reader.held())
+        first = state.first if state.kept else state.last
+        self._life, self._seen = state.life, state.trimmed
         self._after = START if state.kept else state.last
-        self._seen = state.trimmed
-        self._log.share(_position(begin, state.epoch))
-        self._remember_ends(state.began / 1000)
-        self._remember_held()
-        if not is_first:
-            self._intake.renewed("the log was lost, and begins anew")
-
-    def _skip(self, state: State) -> None:
-        """What was to be read next is there no more: begin with what is."""
-        self._after, self._seen = START, state.trimmed
-        self._remember_ends(state.began / 1000)
-        self._remember_held()
-        self._intake.gap("the log was trimmed before it was read")
-
-    def _remember_ends(self, began: float) -> None:
-        """Take the ends of access that came before what there is to read."""
-        found, since = self._reader.ends()
-        self._access.know_since(max(began, since))
-        for number, fields in enumerate(found, 1):
+        self._log.share(_position(first, state.epoch))
+        if lost:
+            self._intake.renewed(lost)
+        self._access.know_since(max(state.began / 1000, known_since))
+        for number, fields in enumerate(ends, 1):
             self._take_end(fields)
             if number % SLICE == 0:
                 loop.sleep()
-
-    def _remember_held(self) -> None:
-        """Take who is subscribed by whom, as of before what there is to read."""
         self._presence.forget_others()
-        for value in self._reader.held():
-            try:
-                self._hear_present(Record.unseal(value))
-            except BadToken:
-                self._telemetry.record_refused("held")
-            except BadMessage as error:
-                logger.error("who is subscribed could not be read: %s", error)
+        for value in held:
+            self._take_held(value)
         self.share()
 
     def _take_end(self, fields: Fields) -> None:
         try:
-            reported = self._bodies.ending(Record.read(fields).value())
+            record = Record.read(fields)
+            if record.call != records.DISCONNECT:
+                raise BadToken()
+            reported = self._bodies.ending(record.value())
         except BadToken:
             self._telemetry.record_refused("ends")
         except BadMessage as error:
@@ -303,6 +320,17 @@ class Cluster:
         else:
             # A gap that it came with is in the log.
             self._intake.take(Reported(reported.batch, ending=reported.ending))
+
+    def _take_held(self, value: bytes) -> None:
+        try:
+            record = Record.unseal(value)
+            if record.call != records.PRESENT:
+                raise BadToken()
+            self._hear_present(record)
+        except BadToken:
+            self._telemetry.record_refused("held")
+        except BadMessage as error:
+            logger.error("who is subscribed could not be read: %s", error)
 
     def _apply(self, id: Id, fields: Fields) -> None:
         if b"life" in fields:
@@ -350,7 +378,8 @@ class Cluster:
         self.share()
 
     def _hear_beat(self, record: Record) -> None:
-        server = record.value()["server"]
+        said = record.value()
+        server, sent = said["server"], said["at"]
         if server in self._others:
             self._others[server] = time.monotonic()
         if server != self._name:
@@ -358,7 +387,10 @@ class Cluster:
         if self.unheard > GRACE - BEAT_SECONDS:
             # The others were not heard either: they have as long again.
             self._others.clear()
-        self._heard_at = time.monotonic()
+        # Since then nothing is missing; when it is read may be much later.
+        self._heard_at = max(self._heard_at, sent)
+        if not self._is_open and self.unheard > DEAF_SECONDS:
+            return
         if self._trouble is not None:
             logger.info("the log in Redis at %s is back", self._reader.place)
             self._trouble = None
@@ -370,7 +402,7 @@ class Cluster:
         """Say once what is wrong, until this server hears itself again."""
         if self._trouble is None:
             logger.error("%s: clients and changes wait until it is back", error)
-        self._trouble = str(error)
+        self._trouble = error.reason
 
 
 def _held_name(server: str, place: list[str]) -> str:

@@ -20,7 +20,7 @@ class Shared:
     """Appends to the stream; connected when it is needed.
 
     There may be no push server on this machine to tell that a process ended with changes
-    unreported; so it is told here, too, before the next record.
+    unreported; so it is told here, too, after a record.
     """
 
     def __init__(self) -> None:
@@ -31,8 +31,9 @@ class Shared:
 
     def post(self, call: str, body: bytes) -> tuple[int, str]:
         """Append a record; raises ``LogUnavailable``."""
-        self._tell_losses()
         self._stream.add(Record(call, body))
+        # When it is known that something can be told.
+        self._tell_losses()
         return ACCEPTED, ""
 
     def close(self) -> None:

@@ -182,6 +182,9 @@ class Client:
             self._update(name, data, meta)
 
     def subscribed(self, answer: dict[str, Any]) -> None:
+        if answer.get("code") == "server_error":
+            # The server is about to end, and this connection with it: the next one asks again.
+            return
         assert answer.get("ok"), f"{self.kind.path} is not subscribed: {answer}"
         assert self._subscription is not None
         self._subscription.taken(answer["position"])

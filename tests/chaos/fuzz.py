@@ -159,7 +159,7 @@ def notifier_target(mutator: Mutator, server: PushServer) -> Callable[[], None]:
         if chance.random() < 0.01:
             del environ["CONTENT_LENGTH"]
         answered: list[str] = []
-        list(server.notifier(environ, lambda status, headers: answered.append(status)))
+        list(server.parts.notifier(environ, lambda status, headers: answered.append(status)))
         assert answered[0][:3] in ("200", "202", "400", "401", "404", "405", "413", "503"), answered
 
     return target
@@ -187,7 +187,7 @@ class Inputs:
 
     def _connect(self) -> None:
         self.close()
-        engine = self._server.transport._engine
+        engine = self._server.parts.transport._engine
         sid = engine.generate_id()
         self._kept = engine.sockets[sid] = EngineSocket(engine, sid, {"REMOTE_ADDR": "127.0.0.1"})
         ours, self._other = socket.socketpair()
@@ -254,20 +254,20 @@ def run(seed: int, count: int) -> dict[str, Any]:
             if number % BATCH == 0:
                 loop.sleep(0)
     inputs.close()
-    while server.transport.clients:
+    while server.parts.transport.clients:
         loop.sleep(0)
     seen = {
         "inputs": done,
-        "left": len(server.transport._engine.sockets),
+        "left": len(server.parts.transport._engine.sockets),
         "descriptors": descriptors() - before,
         "log": ledger.bytes,
         "errors": ledger.errors[:5],
         "reached": {
-            name: server.telemetry.registry.get_sample_value(f"serverpush_{name}_total")
+            name: server.parts.telemetry.registry.get_sample_value(f"serverpush_{name}_total")
             for name in ("connects", "changes", "messages")
         },
     }
-    server.transport.stop()
+    server.parts.transport.stop()
     return seen
 
 
@@ -292,10 +292,10 @@ def _server() -> PushServer:
         models=labels.table(),
         state_file=lambda port: Path(os.devnull),
     )
-    server._build()
+    server._make("127.0.0.1:0")
     # The loop's own descriptor is there before they are counted.
     loop.sleep()
-    server._connections._admissions._resolve = lambda job: ResolveResult(
+    server.parts.connections._admissions._resolve = lambda job: ResolveResult(
         None, "there are no renderers"
     )
     return server

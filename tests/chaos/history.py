@@ -357,6 +357,9 @@ class _PageSoFar:
         # Of a commit that is reported after the page was rendered, nobody knows
         # whether the page shows it. So the page is told that the instance is not
         # there, whether it was or not; nothing of the instance is told but its key.
-        # And it may be told once more that one is gone which it knew.
+        # And it may be told once more that one is gone which it knew. One that brings all
+        # that its update shows may name such an instance, too, whatever has become of it.
         is_known = (event.name, event.pk) in self.known
+        if event.is_whole and is_known:
+            return True
         return event.action == "removed" and (is_known or past.is_in_doubt(self.loaded.at))

@@ -236,7 +236,7 @@ def test_a_log_that_can_not_be_fed_shows_in_health(server, monkeypatch):
     assert health(server) == (200, "ok")
 
     with monkeypatch.context() as patch:
-        patch.setattr(server.dispatch, "changed", broken)
+        patch.setattr(server.parts.dispatch, "changed", broken)
         assert notify(server) == 500
         assert health(server) == (503, "the log can't be fed")
     assert notify(server) == 202
@@ -245,7 +245,7 @@ def test_a_log_that_can_not_be_fed_shows_in_health(server, monkeypatch):
 
 def test_a_clockwork_that_stopped_shows_in_health(server, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(server.access, "tick", broken)
+        patch.setattr(server.parts.access, "tick", broken)
         wait_until(lambda: health(server) == (503, "the log can't be fed"), "/health answers 503")
     wait_until(lambda: health(server) == (200, "ok"), "/health answers 200 again")
 
@@ -256,7 +256,7 @@ def test_a_mistake_of_the_core_is_no_silence(server, monkeypatch, methods):
     client = connect(server, author_page())
     with monkeypatch.context() as patch:
         for method in methods:
-            patch.setattr(server.dispatch, method, broken)
+            patch.setattr(server.parts.dispatch, method, broken)
         assert notify(server) == 202
         (told,) = client.event("serverpush:refresh")
         assert told["reason"] == ("error" if methods == ["answer"] else "gap")

@@ -162,8 +162,10 @@ class Presence:
     def stop(self) -> None:
         """Tell of no more that leave: they are left for the next start, or another server."""
         self._leaving.clear()
+        # Who finds this server gone tells of all who were subscribed by it.
+        for place, member in self._parting.items():
+            self._share(place, member)
         for each in self._untold:
-            # Who finds this server gone tells of all who were subscribed by it.
             self._share((each.channel, each.key), each.member)
 
     def _note_changed(self, channel: str) -> None:
@@ -236,8 +238,10 @@ class Presence:
         self._note_changed(place[0])
         own = self._parting.pop(place, None) if server == self._server else None
         is_here = place[1] in self._members.get(place[0], {})
-        if member is not None and by == self._server and not is_here:
-            self.part(*place, own or member)
+        # Where nobody knows what was said before, it was subscribed at least by this one.
+        was_last = member or (own if self.elsewhere.member(place) is None else None)
+        if was_last is not None and by == self._server and not is_here:
+            self.part(*place, own or was_last)
 
     def _share(self, place: Place, member: Member | None) -> None:
         if self._server:

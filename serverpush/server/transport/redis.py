@@ -10,6 +10,7 @@ from typing import Any
 
 from eventlet import hubs
 from eventlet.hubs import trampoline
+from redis._parsers import _RESP2Parser
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
 from serverpush.server.transport import loop
@@ -71,6 +72,10 @@ class _Green:
     """Connects in a thread: looking for a host's address and TLS's handshake may take long."""
 
     socket_timeout: float | None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # Whatever is installed: hiredis asks the kernel itself, and waits there.
+        super().__init__(*args, **{**options, "parser_class": _RESP2Parser})
 
     def _connect(self) -> GreenSocket:
         connect = super()._connect  # type: ignore[misc]

@@ -50,6 +50,7 @@ class Transport:
         on_refused: Callable[[Client, str], None],
         logger: logging.Logger,
         fallback: WSGIApp | None = None,
+        is_open: Callable[[], bool] = lambda: True,
     ) -> None:
         """The ``on_…`` but the last are called one after another for each client, in a green
         thread of its own, and may wait; nothing is called after ``on_disconnect``.
@@ -64,6 +65,7 @@ class Transport:
                 ``reasons.REASONS``.
             on_refused: gets each client that is turned away, and the code; may not wait.
             fallback: the WSGI application for all other paths; None: 404.
+            is_open: are clients taken just now?
         """
         self.limits = limits
         self.notices = Notices(logger)
@@ -76,6 +78,7 @@ class Transport:
         self._on_event, self._on_disconnect = on_event, on_disconnect
         self._on_refused = on_refused
         self._fallback = fallback
+        self.is_open = is_open
         self._clients: dict[str, Client] = {}
         self.clients: Mapping[str, Client] = MappingProxyType(self._clients)
         """The joined clients by their id."""
