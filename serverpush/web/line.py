@@ -20,7 +20,7 @@ TIMEOUT = 5.0
 class Way(Protocol):
     """What a line goes by."""
 
-    def post(self, call: str, body: bytes) -> tuple[int, str]: ...
+    def post(self, record: Record) -> tuple[int, str]: ...
 
     def close(self) -> None: ...
 
@@ -44,7 +44,7 @@ class Line:
         """
         if self._way is None:
             self._way = self._choose()
-        return self._way.post(record.call, record.body)
+        return self._way.post(record)
 
     def close(self) -> None:
         way, self._way = self._way, None
@@ -74,15 +74,15 @@ class Port:
         self._timeout = timeout
         self._connection: HTTPConnection | None = None
 
-    def post(self, path: str, body: bytes) -> tuple[int, str]:
-        """Send a body to a path; the answer's status, and its error text where it is one.
+    def post(self, record: Record) -> tuple[int, str]:
+        """Call what a record stands for; the answer's status, and its error text where it is one.
 
         Raises ``OSError`` or ``HTTPException`` where there was no answer. A
         connection that the other side closed while it was idle is made anew once.
         """
         kept = self._connection is not None
         try:
-            return self._exchange(path, body)
+            return self._exchange(record)
         except TimeoutError:
             self.close()
             raise
@@ -91,7 +91,7 @@ class Port:
             if not kept:
                 raise
         try:
-            return self._exchange(path, body)
+            return self._exchange(record)
         except (OSError, HTTPException):
             self.close()
             raise
@@ -111,7 +111,7 @@ class Port:
         if connection is not None and connection.sock is not None:
             os.close(connection.sock.detach())
 
-    def _exchange(self, path: str, body: bytes) -> tuple[int, str]:
+    def _exchange(self, record: Record) -> tuple[int, str]:
         if self._connection is None:
             self._connection = HTTPConnection(
                 config().notifier_host, config().notifier_port, timeout=self._timeout
@@ -120,7 +120,7 @@ class Port:
             "Authorization": f"Bearer {notifier_key()}",
             "Content-Type": "application/json",
         }
-        self._connection.request("POST", path, body, headers)
+        self._connection.request("POST", record.call, record.body, headers)
         response = self._connection.getresponse()
         answer = response.read()
         return response.status, "" if response.status < 300 else _error(answer)

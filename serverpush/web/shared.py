@@ -29,9 +29,9 @@ class Shared:
         self._look_at = 0.0
         self._owes_word = False
 
-    def post(self, call: str, body: bytes) -> tuple[int, str]:
+    def post(self, record: Record) -> tuple[int, str]:
         """Append a record; raises ``LogUnavailable``."""
-        self._stream.add(Record(call, body))
+        self._stream.add(record)
         # When it is known that something can be told.
         self._tell_losses()
         return ACCEPTED, ""

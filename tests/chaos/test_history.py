@@ -208,6 +208,19 @@ def test_a_list_that_holds_a_stranger(history, final):
         history.check(final)
 
 
+def test_a_list_may_name_what_has_left_it(history, final):
+    history.commits += [commit(1, 20, "b"), commit(1, 21, "b")]
+    final[1] = row(21, "b")
+    tell(history, replace(event(5, 1), versions={2: 12}, is_whole=True))
+    history.check(final)
+
+
+def test_a_list_names_nothing_that_was_never_in_it(history, final):
+    tell(history, replace(event(5, 4), versions={2: 12}, is_whole=True))
+    with pytest.raises(AssertionError, match=r"strangers, 1 times:\n.*it never belonged there"):
+        history.check(final)
+
+
 def test_a_list_is_what_is_shown(history, final):
     tell(history, replace(event(5, 2), versions={}, is_whole=True))
     with pytest.raises(AssertionError, match="lost, 1 times"):

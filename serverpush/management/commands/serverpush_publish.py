@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from serverpush.exceptions import BadMessage
 from serverpush.messages import Message
+from serverpush.records import Record
 from serverpush.web.line import Port
 
 TIMEOUT = 5.0
@@ -48,7 +49,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         port = Port(TIMEOUT)
         try:
-            status, refusal = port.post("/publish", _compact(body))
+            status, refusal = port.post(Record("/publish", _compact(body)))
         except TimeoutError:
             raise CommandError(
                 f"the push server did not answer within {TIMEOUT:g} s: it may send it yet"
