@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 import uuid
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from serverpush import records
 from serverpush.exceptions import BadMessage, BadToken, LogUnavailable, UnknownModel
@@ -17,14 +15,16 @@ from serverpush.protocol import Position
 from serverpush.records import Record
 from serverpush.server.bodies import MAX_GAP, Bodies, Reported
 from serverpush.server.clock import Clock
+from serverpush.server.company import Company
 from serverpush.server.core.access import Access
 from serverpush.server.core.log import Log
 from serverpush.server.core.presence import GRACE, Presence
 from serverpush.server.intake import Intake
 from serverpush.server.telemetry import Telemetry
+from serverpush.server.teller import Teller
 from serverpush.server.transport import loop
 from serverpush.server.transport.redis import GREEN
-from serverpush.stream import START, Fields, Held, Id, State, Stream
+from serverpush.stream import START, Fields, Id, State, Stream
 
 logger = logging.getLogger("serverpush.server")
 
@@ -42,8 +42,6 @@ LAST_DELAY = 2.0
 REMEMBERED_BATCHES = 100_000
 # Ends of access that are taken between two turns of others.
 SLICE = 100
-# Pages whose coming or leaving one record tells.
-MEMBERS = 500
 # One record may have so many entries, as a power of two: a body of a MiB has fewer.
 PLACES = 16
 
@@ -82,12 +80,16 @@ class Cluster:
         self._clock = clock
         self._telemetry = telemetry
         self._is_local = is_local
-        self._presence = presence
         self._name = name
         self._on_open = on_open
-        # One adds at a time: it is one connection.
-        self._adding = loop.Lock()
-        self._telling = loop.Lock()
+        self._teller = Teller(self._writer, self._note_away)
+        self._company = Company(
+            name,
+            presence,
+            telemetry,
+            say=self._teller.say,
+            is_behind=lambda: self._teller.is_behind,
+        )
         self._life = ""
         self._after = START
         # How many entries there were up to that one.
@@ -96,15 +98,11 @@ class Cluster:
         self._is_open = False
         self._heard_at = time.monotonic()
         self._trouble: str | None = None
-        # When the others by whom somebody is subscribed were heard.
-        self._others: dict[str, float] = {}
-        # What the others have not been told yet, in its order.
-        self._untold: deque[tuple[Record, Held]] = deque()
         self._tasks: list[loop.Task] = []
         self._words = {
             records.BEAT: self._hear_beat,
-            records.PRESENT: self._hear_present,
-            records.LOST: self._hear_lost,
+            records.PRESENT: self._company.hear_present,
+            records.LOST: self._company.hear_lost,
         }
 
     def start(self) -> None:
@@ -121,9 +119,9 @@ class Cluster:
             logger.error("not all could be told to the other push servers before the end")
 
     def _tell_all(self) -> None:
-        self._tell()
-        self.share()
-        self._tell()
+        self._teller.tell()
+        self._company.share()
+        self._teller.tell()
 
     @property
     def unheard(self) -> float:
@@ -156,7 +154,7 @@ class Cluster:
             return f"{what}: there is much to read"
         return f"{what}: {LogUnavailable(self._reader.place, self._trouble)}"
 
-    # What is told to this server
+    # What this server tells
 
     def take(self, reported: Reported) -> Position:
         """Add what is reported for all servers, this one too; returns its position.
@@ -173,41 +171,17 @@ class Cluster:
             record = records.ending(batch, replace(reported.ending, at=at), reported.gap)
         else:
             record = records.notice(batch, reported.changes, reported.messages, reported.gap)
-        with self._adding:
-            id = self._writer.add(record)
-            epoch = self._writer.epoch
+        id, epoch = self._teller.add(record)
         entries = bool(reported.gap) + len(reported.changes) + len(reported.messages)
         return _position(id, epoch, entries)
 
     def gap(self, reason: str) -> None:
         """Changes were lost: tell all servers, now or as soon as can be."""
-        self._say(records.notice(uuid.uuid4().hex, gap=reason[:MAX_GAP]))
+        self._teller.say(records.notice(uuid.uuid4().hex, gap=reason[:MAX_GAP]))
 
     def share(self) -> None:
-        """Tell all servers who came and who left, now or as soon as can be."""
-        if self._untold:
-            # What comes until that is told is told together.
-            return
-        joined, left = self._presence.share()
-        for begin in range(0, max(len(joined), len(left)), MEMBERS):
-            came, went = joined[begin : begin + MEMBERS], left[begin : begin + MEMBERS]
-            held = {_held_name(self._name, each[:3]): self._held(each) for each in came}
-            gone = dict.fromkeys(_held_name(self._name, each) for each in went)
-            self._say(records.present(self._name, came, went), {**held, **gone})
-
-    def _held(self, row: list[Any]) -> bytes:
-        return records.present(self._name, [row], []).seal()
-
-    def _say(self, record: Record, held: Held | None = None) -> None:
-        self._untold.append((record, held or {}))
-        if len(self._untold) == 1:
-            loop.spawn(self._tell)
-
-    def _tell(self) -> None:
-        """Tell what the others have not been told; the next beat goes on where that fails."""
-        with self._telling:
-            while self._untold and self._attempt(lambda: self._writer.add(*self._untold[0])):
-                self._untold.popleft()
+        """Tell all servers who came to channels and who left, now or as soon as can be."""
+        self._company.share()
 
     def _beat(self) -> None:
         while True:
@@ -217,38 +191,17 @@ class Cluster:
     def _show(self) -> None:
         """Show that this server is there, and look who else is."""
         # Before anything is added: a Redis that is full takes nothing else.
-        self._attempt(self._trim)
-        self._tell()
-        self._attempt(lambda: self._writer.add(records.beat(self._name, time.monotonic())))
+        self._teller.attempt(self._trim)
+        self._teller.tell()
+        self._teller.attempt(lambda: self._writer.add(records.beat(self._name, time.monotonic())))
         if self.is_open:
-            self._look_for_lost()
+            self._company.look_around()
 
     def _trim(self) -> None:
         now = self._writer.now()
         if not self._is_local:
             self._clock.follow(now)
         self._writer.trim(now)
-
-    def _attempt(self, act: Callable[[], object]) -> bool:
-        """Write something; did it succeed?"""
-        try:
-            with self._adding:
-                act()
-        except LogUnavailable as error:
-            self._note_away(error)
-            return False
-        return True
-
-    def _look_for_lost(self) -> None:
-        """Say which servers have not been heard for as long as a page may be away."""
-        now = time.monotonic()
-        there = set(self._presence.elsewhere.servers) - {self._name}
-        self._others = {each: self._others.get(each, now) for each in there}
-        for server, heard in self._others.items():
-            if now - heard > GRACE:
-                places = self._presence.elsewhere.places(server)
-                gone = dict.fromkeys(_held_name(server, [place[0], *place[1]]) for place in places)
-                self._say(records.lost(server, self._name), gone)
 
     # What is in the log
 
@@ -279,9 +232,9 @@ class Cluster:
         elif state.trimmed > self._seen:
             self._begin(state, "the log was trimmed before it was read")
         else:
-            self._seen += len(entries)
             for id, fields in entries:
                 self._after = id
+                self._seen += 1
                 self._apply(id, fields)
         # However much there is: others have their turn.
         loop.sleep()
@@ -302,10 +255,7 @@ class Cluster:
             self._take_end(fields)
             if number % SLICE == 0:
                 loop.sleep()
-        self._presence.forget_others()
-        for value in held:
-            self._take_held(value)
-        self.share()
+        self._company.begin(held)
 
     def _take_end(self, fields: Fields) -> None:
         try:
@@ -320,17 +270,6 @@ class Cluster:
         else:
             # A gap that it came with is in the log.
             self._intake.take(Reported(reported.batch, ending=reported.ending))
-
-    def _take_held(self, value: bytes) -> None:
-        try:
-            record = Record.unseal(value)
-            if record.call != records.PRESENT:
-                raise BadToken()
-            self._hear_present(record)
-        except BadToken:
-            self._telemetry.record_refused("held")
-        except BadMessage as error:
-            logger.error("who is subscribed could not be read: %s", error)
 
     def _apply(self, id: Id, fields: Fields) -> None:
         if b"life" in fields:
@@ -368,25 +307,14 @@ class Cluster:
             self._batches.popitem(last=False)
         self._intake.take(reported)
 
-    def _hear_present(self, record: Record) -> None:
-        said = record.value()
-        self._presence.hear(said["server"], said["joined"], said["left"])
-
-    def _hear_lost(self, record: Record) -> None:
-        said = record.value()
-        self._presence.lose(said["server"], said["by"])
-        self.share()
-
     def _hear_beat(self, record: Record) -> None:
         said = record.value()
         server, sent = said["server"], said["at"]
-        if server in self._others:
-            self._others[server] = time.monotonic()
+        self._company.hear(server)
         if server != self._name:
             return
         if self.unheard > GRACE - BEAT_SECONDS:
-            # The others were not heard either: they have as long again.
-            self._others.clear()
+            self._company.excuse()
         # Since then nothing is missing; when it is read may be much later.
         self._heard_at = max(self._heard_at, sent)
         if not self._is_open and self.unheard > DEAF_SECONDS:
@@ -403,11 +331,6 @@ class Cluster:
         if self._trouble is None:
             logger.error("%s: clients and changes wait until it is back", error)
         self._trouble = error.reason
-
-
-def _held_name(server: str, place: list[str]) -> str:
-    """Under which name it is held that a page is subscribed to a channel by a server."""
-    return json.dumps([server, *place])
 
 
 def _position(id: Id, epoch: str, entries: int = 0) -> Position:

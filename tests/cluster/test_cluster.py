@@ -13,7 +13,7 @@ from serverpush import records
 from serverpush.exceptions import LogUnavailable
 from serverpush.messages import Message
 from serverpush.protocol import Change, Ending, ModelInfo, Page, Visitor
-from serverpush.server import cluster
+from serverpush.server import cluster, company
 from serverpush.server.bodies import Bodies, Reported
 from serverpush.server.clock import Clock
 from serverpush.server.core.access import Access
@@ -488,7 +488,7 @@ class TestPresence:
         play(2, scene)
 
     def test_of_a_server_that_is_no_more_one_tells(self, play, monkeypatch):
-        monkeypatch.setattr(cluster, "GRACE", 0.5)
+        monkeypatch.setattr(company, "GRACE", 0.5)
 
         def scene(one, other, gone):
             gone.join()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from serverpush import records, stream
-from serverpush.server import cluster
+from serverpush.server import cluster, company
 from serverpush.server.core import presence
 
 Cluster, State, Stream = cluster.Cluster, stream.State, stream.Stream
@@ -51,7 +51,7 @@ def know_everything():
 
 
 def forget_the_dead():
-    Cluster._look_for_lost = lambda self: None
+    company.Company.look_around = lambda self: None
 
 
 def tell_whoever_leaves():
