@@ -23,7 +23,7 @@ help:
 	@echo "make bench      measure, and write the figures that the docs show"
 	@echo "make bench-cluster   the same for several push servers"
 	@echo "make chaos      the fault tests at full size, and their table in the docs: 20 minutes"
-	@echo "make chaos-cluster   the same for several push servers, and Redis: 5 minutes"
+	@echo "make chaos-cluster   the same for several push servers, and Redis: 13 minutes"
 	@echo "make soak       clients coming and going for 20 minutes: nothing may grow"
 	@echo "make clean      remove what the above have installed"
 

@@ -99,7 +99,8 @@ def size(request):
 
 
 def test_servers_and_redis_fail_in_turn(stage, size, capsys):
-    writes, rate, notes = size(900, 10_000), 30, 22
+    # More would be more than two cores can render three times.
+    writes, rate, notes = size(900, 10_000), size(30, 15), 22
     clients, pause = size(30, 300), size(3, 10)
     kills, restarts, pauses = size((1, 1, 1), (6, 5, 3))
     deploys = size(1, 3)
