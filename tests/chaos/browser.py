@@ -163,10 +163,11 @@ class Client:
         assert self._replay is not None
         if name == "serverpush:ready":
             assert self.link is not None
+            # It comes again to a quiet page.
+            if self._subscription is not None and self.link.ready_at is None:
+                self.link.emit("subscribe", self._subscription.asked(self._began_at))
             self.link.ready_at = time.monotonic()
             self._slow_backoff.reset()
-            if self._subscription is not None:
-                self.link.emit("subscribe", self._subscription.asked(self._began_at))
             if data["live"]:
                 self._replay.advance(data["position"])
         elif name == "serverpush:refresh":
