@@ -178,8 +178,7 @@ export class Client {
 
   #received(name, [data, meta]) {
     if (name === "serverpush:ready") {
-      // It comes again to a quiet page. What it says is not of channels, to which this
-      // connection is yet to be subscribed.
+      // It comes again to a quiet page; of channels, yet to be subscribed to, it says nothing.
       if (!this.#subscribed) this.subscriptions.connected(this.#replay.safe);
       this.#subscribed = true;
       this.server = data?.server;
