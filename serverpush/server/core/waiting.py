@@ -68,6 +68,9 @@ class Waiting:
             self._split(earlier, earlier.to, owed, to)
         if earlier is not None or next(iter(to), None) is not None:
             self._fold(earlier, owed)
+        else:
+            # All of them wait by themselves; what was in doubt has held them back until now.
+            owed.release()
 
     def _split(self, earlier: Owed, them: Audience, owed: Owed, to: Audience) -> None:
         """Let those wait by themselves who are owed only one of the two."""

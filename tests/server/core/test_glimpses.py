@@ -247,6 +247,29 @@ def test_meanwhile_nobody_is_told_to_have_had_everything(world, ids):
     assert connection.safe(world.dispatch.unsettled()) == world.log.head
 
 
+def test_who_waits_alone_when_a_doubt_is_due_is_not_held_back_for_ever(world, ids):
+    doubt(world)
+    hot(world, 3)
+    # What has changed meanwhile is yet to be rendered.
+    world.save(1, title="y")
+    while not isinstance((begun := world.dispatch.next_job())[1], RenderJob):
+        world.answer(begun[0], world.execute(begun[1]))
+    world.save(1, title="z")
+    while world.dispatch.matchings:
+        ticket, job = world.dispatch.next_job()
+        world.answer(ticket, world.execute(job))
+    for _ in range(glimpses.DOUBT_TICKS):
+        world.do(world.dispatch.tick())
+    world.answer(begun[0], world.execute(begun[1]))
+    world.work()
+    for _ in range(glimpses.DOUBT_TICKS):
+        world.do(world.dispatch.tick())
+        world.work()
+    for id in ids:
+        connection = world.dispatch.registry.get(id)
+        assert connection.safe(world.dispatch.unsettled()) == world.log.head
+
+
 def test_who_joins_meanwhile_and_who_leaves(world, ids):
     doubt(world)
     hot(world, 3)
