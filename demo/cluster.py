@@ -73,14 +73,19 @@ class Cluster:
         self.children = {}
         self.away = {}
 
-    def start(self):
-        environ = {
+    def environ(self):
+        """What the demo's settings are to know."""
+        port, notifier_port = next(iter(self.servers.items()))
+        return {
             "DEMO_BACKEND": f"redis://127.0.0.1:{self.redis}/0",
             # The pages' own origin, where nginx is.
             "DEMO_URL": "",
             "DEMO_SERVERS": str(self.folder),
+            "PUSH_PORT": str(port),
+            "NOTIFIER_PORT": str(notifier_port),
         }
-        os.environ.update(environ)
+
+    def start(self):
         self.begin("Redis", "redis-server", "--port", self.redis, *self.redis_options())
         self.begin("nginx", "nginx", "-e", "/dev/null", "-p", self.folder, "-c", self.configure())
         self.children["the site"] = run.start("runserver", f"127.0.0.1:{self.site}")
@@ -161,6 +166,7 @@ def main():
         try:
             look_for_programs()
             cluster = Cluster(folder, chosen_port())
+            os.environ.update(cluster.environ())
             run.prepare_database()
             cluster.start()
             if run.wait_until_all_answer(cluster.addresses(), cluster.children, stop):

@@ -6,6 +6,7 @@ import gc
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,14 @@ class PushServer:
         gc.collect()
         gc.freeze()
         listening = Addresses(host, port, notifier_host, notifier_port)
-        waiting = loop.spawn(self._say_ready, ready, listening)
+        if self.parts.cluster is None:
+            # At once: it is the first word.
+            ready(listening, self.config.renderers)
+        else:
+            loop.spawn(self._when_open, partial(ready, listening, self.config.renderers))
         try:
             self._waker.wait()
         finally:
-            waiting.cancel()
             ticking.cancel()
             # While what receivers send still is taken.
             self.parts.channels.stop(SUBSCRIBE_SECONDS)
@@ -147,9 +151,9 @@ class PushServer:
             self.config, models=self._models, served=served, health=self._health, site=self._site
         )
 
-    def _say_ready(self, ready: Callable[[Addresses, int], None], listening: Addresses) -> None:
+    def _when_open(self, say: Callable[[], None]) -> None:
         self.parts.opened.wait()
-        ready(listening, self.config.renderers)
+        say()
 
     def _start_site(self, site: Site, port: int, notifier_host: str, notifier_port: int) -> None:
         settings = {

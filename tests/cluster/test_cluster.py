@@ -479,6 +479,7 @@ class TestPresence:
             one.join()
             until(lambda: other.presence.member("room", KEY), "the other knows")
             other.join()
+            until(lambda: "server 1" in one.presence.elsewhere.servers, "one knows, too")
             one.presence.leave("room", "page")
             one.cluster.share()
             until(lambda: one.presence.elsewhere.servers == ["server 1"], "it is there alone")
