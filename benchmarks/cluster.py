@@ -231,7 +231,7 @@ def computed(steps: list[Deliveries], costs: list[Records]) -> str:
             f"| {redis:.1%} of a core |"
         )
     walls = [
-        f"One server reads {_rounded(USED * 1e6 / reading):,} records a second with "
+        f"One server reads {_rounded(USED * 1e6 / reading):,} records a second, one by one, with "
         f"{USED:.0%} of its core, and does nothing else then.",
         f"Redis takes {taken:.0f} µs for a record, and {served:.1f} µs for each server that reads "
         f"it: with 100 servers {_rounded(USED * 1e6 / (taken + 100 * served)):,} records a second.",
