@@ -8,11 +8,9 @@ from __future__ import annotations
 import json
 import math
 import re
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +18,9 @@ import requests
 
 from benchmarks.crowd import Crowd, crowd
 from benchmarks.peers import Peer, ours
-from benchmarks.processes import free_port
 from benchmarks.site import running, saver
 from benchmarks.watching import cpu_seconds, machine, resident
+from tests.cluster.redis import RedisServer
 from tests.live.processes import Live, wait_until
 
 COUNTS = (1, 2, 3)
@@ -85,30 +83,14 @@ class Records:
     adding: float
 
 
-@contextmanager
-def redis_server() -> Iterator[tuple[int, str]]:
-    """Redis with an append-only file: its pid, and its URL."""
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        options = ["--port", str(port), "--dir", folder, "--appendonly", "yes", "--save", ""]
-        process = subprocess.Popen(["redis-server", *options], stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                if "Ready to accept connections" in line:
-                    break
-            yield process.pid, f"redis://127.0.0.1:{port}/0"
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
 class Several:
     """Push servers with a site; the first is the site's own."""
 
     def __init__(self, count: int, stack: ExitStack) -> None:
-        self.redis, url = stack.enter_context(redis_server())
-        site = stack.enter_context(running(LIVE_BACKEND=url))
+        redis = RedisServer(Path(stack.enter_context(tempfile.TemporaryDirectory()))).start()
+        stack.callback(redis.stop)
+        self.redis = redis.pid
+        site = stack.enter_context(running(LIVE_BACKEND=redis.url))
         self.servers = [site]
         for _ in range(count - 1):
             self.servers.append(stack.enter_context(Live(site.folder, dict(site.environ))))

@@ -34,6 +34,11 @@ class RedisServer:
         }
         self._process: Process | None = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> RedisServer:
         options = [part for name, value in self._options.items() for part in (f"--{name}", value)]
         self._process = Process(["redis-server", *options], dict(os.environ))
