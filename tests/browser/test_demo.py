@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from playwright.sync_api import expect
@@ -26,10 +26,9 @@ def free_ports(count):
         return [str(sock.getsockname()[1]) for sock in socks]
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("demo")
-    ports = dict(zip(("PORT", "PUSH_PORT", "NOTIFIER_PORT"), free_ports(3), strict=True))
+@contextmanager
+def running(script, folder, ports):
+    """A script of the demo's, with these ports and a database of its own; the demo's address."""
     environ = {
         **os.environ,
         **ports,
@@ -38,11 +37,18 @@ def demo(tmp_path_factory):
     }
     # The tests' own settings are not the demo's.
     del environ["DJANGO_SETTINGS_MODULE"]
-    process = Process([sys.executable, str(ROOT / "demo" / "run.py")], environ)
+    process = Process([sys.executable, str(ROOT / "demo" / script)], environ)
     try:
         yield process.wait_for(r"The demo is ready: (http://[^/]+)/")[1]
     finally:
         assert process.stop() == 0, process.output
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    ports = dict(zip(("PORT", "PUSH_PORT", "NOTIFIER_PORT"), free_ports(3), strict=True))
+    with running("run.py", tmp_path_factory.mktemp("demo"), ports) as address:
+        yield address
 
 
 @pytest.fixture

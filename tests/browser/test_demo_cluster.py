@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import pytest
 from playwright.sync_api import expect
 
-from tests.live.processes import ROOT, Process
-
-from .test_demo import free_ports
+from .test_demo import free_ports, running
 
 pytestmark = pytest.mark.browser
 
@@ -18,19 +13,8 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo-cluster")
-    environ = {
-        **os.environ,
-        "PORT": free_ports(1)[0],
-        "DEMO_DATABASE": str(folder / "demo.sqlite3"),
-        "XDG_STATE_HOME": str(folder / "state"),
-    }
-    # The tests' own settings are not the demo's.
-    del environ["DJANGO_SETTINGS_MODULE"]
-    process = Process([sys.executable, str(ROOT / "demo" / "cluster.py")], environ)
-    try:
-        yield process.wait_for(r"The demo is ready: (http://[^/]+)/")[1]
-    finally:
-        assert process.stop() == 0, process.output
+    with running("cluster.py", folder, {"PORT": free_ports(1)[0]}) as address:
+        yield address
 
 
 @pytest.fixture
