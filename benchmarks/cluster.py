@@ -11,8 +11,9 @@ import re
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import requests
 
@@ -20,6 +21,7 @@ from benchmarks.crowd import Crowd, crowd
 from benchmarks.peers import Peer, ours
 from benchmarks.site import running, saver
 from benchmarks.watching import cpu_seconds, machine, resident
+from serverpush.server.cluster import PACE_SECONDS
 from tests.cluster.redis import RedisServer
 from tests.live.processes import Live, wait_until
 
@@ -27,6 +29,12 @@ COUNTS = (1, 2, 3)
 CLIENTS = 3_000
 SECONDS = 10.0
 RECORDS = 5_000
+ALONE, PAUSE = 1_000, 0.02
+"""Records with so many seconds between two of them: each is read by itself."""
+IDLE_SECONDS = 10.0
+READERS = (3, 30)
+"""Servers, as far as Redis sees any; with so many seconds between two records for each."""
+READ_PAUSE, READ_SECONDS = 0.005, 10.0
 USED = 0.6
 """Of a core, what may be in use."""
 MOST = 10_000
@@ -37,7 +45,7 @@ EVENT_SECONDS = 10
 """Each client gets one event in so many seconds."""
 PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "larger-sites.md"
 PLACE = r"(<!-- {0}:begin -->\n).*?(<!-- {0}:end -->)"
-# Each change by itself, as where many processes save now and then.
+# Each change in a record of its own, as where many processes save now and then.
 ADDING = """
 import time
 from serverpush import records
@@ -49,7 +57,39 @@ stream.open()
 began = time.process_time()
 for number in range({count}):
     stream.add(records.notice(str(number), [Change("project.book", number, "changed", 1.0)]))
+    if {pause}:
+        time.sleep({pause})
 print(time.process_time() - began)
+"""
+# Threads that read as push servers do, while one adds; prints how many records and readings.
+READING = """
+import threading, time
+from serverpush import records
+from serverpush.conf import config
+from serverpush.server.cluster import PACE_SECONDS
+from serverpush.stream import Stream
+until = time.monotonic() + {seconds}
+readings = []
+def read():
+    stream = Stream(config().backend)
+    after = stream.open().last
+    while time.monotonic() < until:
+        entries, _ = stream.read(after, 1.0)
+        after = entries[-1][0] if entries else after
+        readings.append(len(entries))
+        time.sleep(PACE_SECONDS)
+threads = [threading.Thread(target=read) for _ in range({readers})]
+for each in threads:
+    each.start()
+stream, added = Stream(config().backend), 0
+stream.open()
+while time.monotonic() < until:
+    stream.add(records.notice(str(added), []))
+    added += 1
+    time.sleep({pause})
+for each in threads:
+    each.join()
+print(added, len(readings))
 """
 
 
@@ -73,14 +113,33 @@ class Deliveries:
 
 
 @dataclass(frozen=True)
-class Records:
+class Cost:
     """Microseconds of CPU for one record that concerns nobody: of a push server that reads it,
-    of Redis with as many servers, and of the process that adds it."""
+    and of the process that adds it."""
 
-    servers: int
     server: float
-    redis: float
     adding: float
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a record costs where it comes alone, and where many come."""
+
+    alone: Cost
+    many: Cost
+
+
+@dataclass(frozen=True)
+class Carried:
+    """So many readers: records and readings a second, and what Redis takes of a core for them."""
+
+    readers: int
+    records: float
+    readings: float
+    share: float
+
+
+Figures = TypeVar("Figures", Deliveries, Records, Carried)
 
 
 class Several:
@@ -144,26 +203,41 @@ def deliver(count: int, clients: int = CLIENTS, seconds: float = SECONDS) -> Del
         )
 
 
-def record(count: int, records: int = RECORDS) -> Records:
-    """Changes of a model that nobody watches are added, one after the other."""
+def record() -> Records:
+    """Changes of a model that nobody watches are added by one process, and read by one server."""
     with ExitStack() as stack:
-        several = Several(count, stack)
-        several.site.shell(ADDING.format(count=100))
+        several = Several(1, stack)
+        several.site.shell(ADDING.format(count=100, pause=0))
         several.wait()
-        before, redis = cpu_seconds(several.pids), cpu_seconds([several.redis])
-        adding = float(several.site.shell(ADDING.format(count=records)))
-        several.wait()
-        server = (cpu_seconds(several.pids) - before) / count
-        return Records(
-            count,
-            server / records * 1e6,
-            (cpu_seconds([several.redis]) - redis) / records * 1e6,
-            adding / records * 1e6,
-        )
+        began, before = time.monotonic(), cpu_seconds(several.pids)
+        time.sleep(IDLE_SECONDS)
+        idle = (cpu_seconds(several.pids) - before) / (time.monotonic() - began)
+        return Records(_cost(several, ALONE, PAUSE, idle), _cost(several, RECORDS, 0, idle))
 
 
-def measured(steps: list[Deliveries], costs: list[Records]) -> str:
-    """The figures, as two tables."""
+def _cost(several: Several, records: int, pause: float, idle: float) -> Cost:
+    """What so many records cost, beyond what the server uses when nothing comes."""
+    began, before = time.monotonic(), cpu_seconds(several.pids)
+    adding = float(several.site.shell(ADDING.format(count=records, pause=pause)))
+    several.wait()
+    used = cpu_seconds(several.pids) - before - idle * (time.monotonic() - began)
+    return Cost(used / records * 1e6, adding / records * 1e6)
+
+
+def carry(readers: int) -> Carried:
+    """Records are added, and so many read them as push servers do."""
+    with ExitStack() as stack:
+        several = Several(1, stack)
+        code = READING.format(readers=readers, seconds=READ_SECONDS, pause=READ_PAUSE)
+        began, before = time.monotonic(), cpu_seconds([several.redis])
+        records, readings = map(int, several.site.shell(code).split())
+        took = time.monotonic() - began
+        share = (cpu_seconds([several.redis]) - before) / took
+        return Carried(readers, records / took, readings / took, share)
+
+
+def measured(steps: list[Deliveries], cost: Records, carried: list[Carried]) -> str:
+    """The figures, as three tables."""
     lines = [
         f"Measured on {machine()}, with {CLIENTS:,} clients of one page in all:",
         "",
@@ -178,24 +252,55 @@ def measured(steps: list[Deliveries], costs: list[Records]) -> str:
         )
     lines += [
         "",
-        "| push servers | CPU of each for a record | of Redis | of the process that adds it |",
+        "| a record that concerns nobody | CPU of a push server | of the process that adds it |",
+        "|---|---|---|",
+    ]
+    for what, each_of in (
+        (f"alone, {PAUSE * 1e3:.0f} ms after the one before", cost.alone),
+        ("where many come", cost.many),
+    ):
+        lines.append(f"| {what} | {each_of.server:,.0f} µs | {each_of.adding:,.0f} µs |")
+    lines += [
+        "",
+        "| readers of Redis | records a second | readings a second | Redis |",
         "|---|---|---|---|",
     ]
-    for cost in costs:
+    for some in carried:
         lines.append(
-            f"| {cost.servers} | {cost.server:.0f} µs | {cost.redis:.0f} µs "
-            f"| {cost.adding:.0f} µs |"
+            f"| {some.readers} | {some.records:,.0f} | {some.readings:,.0f} "
+            f"| {some.share:.1%} of a core |"
         )
     return "\n".join(lines)
 
 
-def computed(steps: list[Deliveries], costs: list[Records]) -> str:
+@dataclass(frozen=True)
+class Price:
+    """Seconds of CPU for a record, and for reading, however many records that brings."""
+
+    record: float
+    reading: float
+
+    def share(self, records: float, readers: int = 1) -> float:
+        """What so many records a second, for so many readers, take of a core."""
+        return records * self.record + readers * min(records, 1 / PACE_SECONDS) * self.reading
+
+
+def of_server(cost: Records) -> Price:
+    alone, many = cost.alone.server / 1e6, cost.many.server / 1e6
+    return Price(record=many, reading=max(0.0, alone - many))
+
+
+def of_redis(carried: list[Carried]) -> Price:
+    """From Redis's share with few readers and with many, of about as many records a second."""
+    few, many = carried
+    reading = (many.share - few.share) / (many.readings - few.readings)
+    return Price(max(0.0, few.share - few.readings * reading) / few.records, reading)
+
+
+def computed(steps: list[Deliveries], cost: Records, carried: list[Carried]) -> str:
     """What sites of several sizes need, by these figures."""
-    delivery, reading = max(each.each for each in steps), max(each.server for each in costs)
-    first, last = costs[0], costs[-1]
-    # What Redis takes for a record itself, and for each server that reads it.
-    served = max(0.1, (last.redis - first.redis) / (last.servers - first.servers))
-    taken = max(0.0, first.redis - served)
+    delivery = max(each.each for each in steps)
+    server, redis = of_server(cost), of_redis(carried)
     lines = [
         "| connections | commits a second | servers, by connections | by deliveries "
         "| each server's core | Redis |",
@@ -205,18 +310,20 @@ def computed(steps: list[Deliveries], costs: list[Records]) -> str:
         rate = connections / EVENT_SECONDS
         by_events = math.ceil(rate * delivery / 1e6 / USED)
         servers = max(by_events, math.ceil(connections / MOST))
-        core = rate / servers * delivery / 1e6 + commits * reading / 1e6
-        redis = commits * (taken + servers * served) / 1e6
+        core = rate / servers * delivery / 1e6 + server.share(commits)
         lines.append(
             f"| {connections:,} | {commits:,} | {math.ceil(connections / MOST)} | {by_events} "
-            f"| {core:.0%}, {commits * reading / 1e6:.0%} of it for reading the log "
-            f"| {redis:.1%} of a core |"
+            f"| {core:.0%}, {server.share(commits):.0%} of it for reading the log "
+            f"| {redis.share(commits, servers):.1%} of a core |"
         )
     walls = [
-        f"One server reads {_rounded(USED * 1e6 / reading):,} records a second, one by one, with "
-        f"{USED:.0%} of its core, and does nothing else then.",
-        f"Redis takes {taken:.0f} µs for a record, and {served:.1f} µs for each server that reads "
-        f"it: with 100 servers {_rounded(USED * 1e6 / (taken + 100 * served)):,} records a second.",
+        f"With {USED:.0%} of its core one server reads "
+        f"{_rounded((USED - server.reading / PACE_SECONDS) / server.record):,} records a second, "
+        "and does nothing else then.",
+        f"Redis takes {redis.record * 1e6:.0f} µs for a record, and {redis.reading * 1e6:.0f} µs "
+        f"each time that a server reads. {_rounded(USED * PACE_SECONDS / redis.reading):,} servers "
+        f"that read {1 / PACE_SECONDS:.0f} times a second take {USED:.0%} of its core, however "
+        "many records that brings.",
     ]
     return "\n".join([*lines, "", *walls])
 
@@ -233,15 +340,17 @@ def write(name: str, text: str) -> None:
 
 
 def main() -> None:
-    steps, costs = [], []
-    for count in COUNTS:
-        steps.append(deliver(count))
-        print(json.dumps(steps[-1].__dict__), flush=True)
-        costs.append(record(count))
-        print(json.dumps(costs[-1].__dict__), flush=True)
-    write("measured", measured(steps, costs))
-    write("computed", computed(steps, costs))
+    steps = [_shown(deliver(count)) for count in COUNTS]
+    cost = _shown(record())
+    carried = [_shown(carry(readers)) for readers in READERS]
+    write("measured", measured(steps, cost, carried))
+    write("computed", computed(steps, cost, carried))
     print(f"written to {PAGE.relative_to(PAGE.parents[2])}")
+
+
+def _shown(found: Figures) -> Figures:
+    print(json.dumps(asdict(found)), flush=True)
+    return found
 
 
 if __name__ == "__main__":

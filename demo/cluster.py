@@ -20,7 +20,7 @@ from pathlib import Path
 
 import run
 
-SHIPPED = run.HERE.parent / "docs" / "deploy" / "push-servers.conf"
+SHIPPED = run.HERE.parent / "docs" / "deploy"
 SERVERS = 3
 # Long enough to see what its pages do meanwhile.
 AWAY_SECONDS = 5
@@ -53,7 +53,7 @@ http {{
             proxy_pass http://127.0.0.1:{site};
         }}
         location /socket.io/ {{
-            proxy_pass http://$push_servers;
+            include {location};
             proxy_buffering off;
             proxy_read_timeout 90s;
         }}
@@ -124,11 +124,16 @@ class Cluster:
         shipped = re.sub(
             r"127\.0\.0\.1:(80\d3)",
             lambda found: f"127.0.0.1:{chosen[found[1]]}",
-            SHIPPED.read_text(),
+            (SHIPPED / "push-servers.conf").read_text(),
         )
         (self.folder / "push-servers.conf").write_text(shipped)
         path = self.folder / "nginx.conf"
-        path.write_text(CONFIGURATION.format(folder=self.folder, port=self.port, site=self.site))
+        location = SHIPPED / "push-servers-location.conf"
+        path.write_text(
+            CONFIGURATION.format(
+                folder=self.folder, port=self.port, site=self.site, location=location
+            )
+        )
         return path
 
     def addresses(self):

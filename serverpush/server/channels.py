@@ -19,7 +19,7 @@ from serverpush.server.core.access import Access
 from serverpush.server.core.actions import Action, Report
 from serverpush.server.core.members import Key, Member
 from serverpush.server.core.messaging import Messaging
-from serverpush.server.core.presence import Farewell, Presence, channel_of
+from serverpush.server.core.presence import Move, Presence, channel_of
 from serverpush.server.core.registry import Registry
 from serverpush.server.core.visits import Visit
 from serverpush.server.transport import Answer, Client, Refused, loop
@@ -281,7 +281,8 @@ class Channels:
                 )
             )
 
-    def told(self, farewell: Farewell, problem: str) -> list[Action]:
-        """Take it that a page's leaving has been told; not to all where there is a problem."""
-        self._presence.told(farewell)
-        return [Report(f"leaving channel {farewell.channel!r}: {problem}")] if problem else []
+    def told(self, move: Move, problem: str) -> list[Action]:
+        """Take it that the project has heard of a move; not all of it where there is a problem."""
+        self._presence.told(move)
+        doing = "joining" if move.signal == "subscribe" else "leaving"
+        return [Report(f"{doing} channel {move.channel!r}: {problem}")] if problem else []

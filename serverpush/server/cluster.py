@@ -24,7 +24,7 @@ from serverpush.server.telemetry import Telemetry
 from serverpush.server.teller import Teller
 from serverpush.server.transport import loop
 from serverpush.server.transport.redis import GREEN
-from serverpush.stream import START, Fields, Id, State, Stream
+from serverpush.stream import READ, START, Fields, Id, State, Stream
 
 logger = logging.getLogger("serverpush.server")
 
@@ -33,6 +33,9 @@ BEAT_SECONDS = 3.0
 DEAF_SECONDS = 10.0
 # For which one reading waits where there is nothing new.
 WAIT_SECONDS = 1.0
+# Between two readings where there is something new: what comes meanwhile is read at once, which
+# costs this server and Redis less than each by itself.
+PACE_SECONDS = 0.01
 # By which this server may be behind the one that a client comes from.
 BEHIND_SECONDS = 2.0
 STOP_SECONDS = 1.0
@@ -117,6 +120,8 @@ class Cluster:
             loop.wait_for(STOP_SECONDS, self._tell_all)
         except TimeoutError:
             logger.error("not all could be told to the other push servers before the end")
+        for stream in (self._reader, self._writer):
+            stream.close()
 
     def _tell_all(self) -> None:
         self._teller.tell()
@@ -237,7 +242,7 @@ class Cluster:
                 self._seen += 1
                 self._apply(id, fields)
         # However much there is: others have their turn.
-        loop.sleep()
+        loop.sleep(PACE_SECONDS if 0 < len(entries) < READ else 0)
 
     def _begin(self, state: State, lost: str = "") -> None:
         """Begin to read what there is; ``lost`` is what came before, for those who were there."""

@@ -23,7 +23,7 @@ from serverpush.server.core.bearers import Sought
 from serverpush.server.core.dispatch import Dispatch
 from serverpush.server.core.messaging import Messaging
 from serverpush.server.core.people import Asked
-from serverpush.server.core.presence import Farewell
+from serverpush.server.core.presence import Move
 from serverpush.server.core.visits import Look
 from serverpush.server.emitter import Emitter
 from serverpush.server.transport import loop
@@ -81,7 +81,7 @@ class Outcomes:
             if isinstance(ticket, Look):
                 self._do(self._access.failed(ticket, reason, self._clock()))
                 self._connections.looked(ticket.visits)
-            elif isinstance(ticket, Farewell):
+            elif isinstance(ticket, Move):
                 self._do(self._channels.told(ticket, reason))
             elif isinstance(ticket, Asked | Sought):
                 self._do(self._messaging.failed(ticket, reason, self._clock()))

@@ -1,4 +1,4 @@
-"""nginx before several push servers, with the shipped ``push-servers.conf``; without TLS."""
+"""nginx before several push servers, with the shipped files for it; without TLS."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         location / {{
-            proxy_pass http://$push_servers;
+            include {location};
             proxy_http_version 1.1;
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $remote_addr;
@@ -58,7 +58,12 @@ class Front:
         folder.mkdir()
         self.port = free_port()
         temporary = "".join(f"{each}_temp_path {folder}/{each};\n" for each in TEMPORARY)
-        text = CONFIGURATION.format(folder=folder, port=self.port, temporary=temporary)
+        text = CONFIGURATION.format(
+            folder=folder,
+            port=self.port,
+            temporary=temporary,
+            location=SHIPPED / "push-servers-location.conf",
+        )
         (folder / "nginx.conf").write_text(text)
         (folder / "push-servers.conf").write_text(shipped(ports))
         options = ["-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]

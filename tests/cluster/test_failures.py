@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -68,6 +69,29 @@ def handshake(url):
     """The status with which a polling client's first request is answered."""
     address = f"{url}/socket.io/?EIO=4&transport=polling"
     return requests.get(address, headers={"Origin": url}, timeout=20).status_code
+
+
+class From(requests.adapters.HTTPAdapter):
+    """Connects from an address of this machine: by it nginx chooses a server for who polls."""
+
+    def __init__(self, address):
+        self.address = address
+        super().__init__()
+
+    def init_poolmanager(self, *args, **options):
+        super().init_poolmanager(*args, **options, source_address=(self.address, 0))
+
+
+def poll(url, auth, address):
+    """Connect by polling, from an address."""
+    with requests.Session() as session:
+        session.mount("http://", From(address))
+        polling = f"{url}/socket.io/?EIO=4&transport=polling"
+        opened = session.get(polling, timeout=20)
+        polling += f"&sid={json.loads(opened.text[1:])['sid']}"
+        sent = session.post(polling, data=f"40{json.dumps(auth)}", timeout=20)
+        assert (sent.status_code, sent.text) == (200, "OK")
+        assert session.get(polling, timeout=20).text.startswith("40")
 
 
 class TestStart:
@@ -220,10 +244,12 @@ class TestAway:
             assert there.health(0)["code"] == 200
             record, _ = there.visitor().load("/public/")
             url = f"http://127.0.0.1:{front.port}"
-            for transports in (["websocket"], ["polling"]) * 3:
-                page = Client(url, {"page": record["page"]}, transports=transports)
+            for _ in range(3):
+                page = Client(url, {"page": record["page"]}, transports=["websocket"])
                 page.event("serverpush:ready")
                 page.close()
+            for number in range(1, 9):
+                poll(url, {"page": record["page"]}, f"127.0.0.{number}")
         finally:
             front.stop()
 

@@ -183,7 +183,9 @@ class SeveralNginx(Nginx):
         path = self.folder / "push-servers.conf"
         path.write_text(replaced(servers, values))
         included = {
-            f"proxy_pass http://127.0.0.1:{self.live.port};": "proxy_pass http://$push_servers;",
+            f"proxy_pass http://127.0.0.1:{self.live.port};": (
+                f"include {SHIPPED / 'push-servers-location.conf'};"
+            ),
             "http {": f"http {{\ninclude {path};",
         }
         return replaced(super().text(), included)

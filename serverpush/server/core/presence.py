@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from serverpush.jobs import SubscribeJob
 from serverpush.messages import Topic
@@ -22,12 +22,13 @@ MAX_NAMED = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Farewell:
-    """A page that is no longer subscribed, and whose leaving is being told."""
+class Move:
+    """A page has left a channel, or come to it; the project hears of it, and is not asked."""
 
     channel: str
     key: Key
     member: Member
+    signal: Literal["subscribe", "unsubscribe"] = "unsubscribe"
 
 
 class Presence:
@@ -63,9 +64,9 @@ class Presence:
         # When those without a connection are taken for gone, in seconds since the epoch.
         self._lingering: dict[tuple[str, Key], float] = {}
         self.order: Order[tuple[str, Key]] = Order()
-        self._untold: dict[Farewell, None] = {}
+        self._untold: dict[Move, None] = {}
         # Those of them whose turn it is.
-        self._leaving: deque[Farewell] = deque()
+        self._due: deque[Move] = deque()
         self._changed: dict[str, None] = {}
         # What ``present`` gave, until it is another.
         self._present: dict[str, dict[str, Any]] = {}
@@ -138,35 +139,39 @@ class Presence:
             self._present[channel] = _summary({**there, **here}.values())
         return self._present[channel]
 
-    def next_job(self) -> tuple[Farewell, SubscribeJob] | None:
-        """The next leaving that the project has to hear of."""
-        if not self._leaving:
+    def next_job(self) -> tuple[Move, SubscribeJob] | None:
+        """The next that the project has to hear."""
+        if not self._due:
             return None
-        farewell = self._leaving.popleft()
-        channel, member = farewell.channel, farewell.member
-        job = SubscribeJob(channel, member.page, member.visitor, member.user, signal="unsubscribe")
-        return farewell, job
+        move = self._due.popleft()
+        member = move.member
+        job = SubscribeJob(
+            move.channel, member.page, member.visitor, member.user, signal=move.signal
+        )
+        return move, job
 
     def part(self, channel: str, key: Key, member: Member) -> None:
         """Let the project hear that a page has left."""
-        if self._listens():
-            farewell = Farewell(channel, key, member)
-            self._untold[farewell] = None
-            self.order.enter((channel, key), farewell, lambda: self._leaving.append(farewell))
+        self._tell(Move(channel, key, member))
 
-    def told(self, farewell: Farewell) -> None:
-        """Take it that the project has heard of a leaving, as far as it can."""
-        self._untold.pop(farewell, None)
-        self.order.leave((farewell.channel, farewell.key), farewell)
+    def told(self, move: Move) -> None:
+        """Take it that the project has heard it, as far as it can."""
+        self._untold.pop(move, None)
+        self.order.leave((move.channel, move.key), move)
 
     def stop(self) -> None:
         """Tell of no more that leave: they are left for the next start, or another server."""
-        self._leaving.clear()
+        self._due.clear()
         # Who finds this server gone tells of all who were subscribed by it.
         for place, member in self._parting.items():
             self._share(place, member)
         for each in self._untold:
             self._share((each.channel, each.key), each.member)
+
+    def _tell(self, move: Move) -> None:
+        if self._listens():
+            self._untold[move] = None
+            self.order.enter((move.channel, move.key), move, lambda: self._due.append(move))
 
     def _note_changed(self, channel: str) -> None:
         self._changed[channel] = None
@@ -240,8 +245,14 @@ class Presence:
         is_here = place[1] in self._members.get(place[0], {})
         # Where nobody knows what was said before, it was subscribed at least by this one.
         was_last = member or (own if self.elsewhere.member(place) is None else None)
-        if was_last is not None and by == self._server and not is_here:
+        if was_last is None:
+            return
+        if by == self._server and not is_here:
             self.part(*place, own or was_last)
+        elif by != self._server and is_here:
+            # That one does not know yet that it is: it tells that the page has left.
+            channel, key = place
+            self._tell(Move(channel, key, self._members[channel][key], "subscribe"))
 
     def _share(self, place: Place, member: Member | None) -> None:
         if self._server:

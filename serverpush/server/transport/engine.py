@@ -59,9 +59,6 @@ class Engine(engineio.Server):  # type: ignore[misc]
     ) -> Any:
         if self.owner.stopped or len(self.sockets) >= self.limits.max_transports:
             return self.refuse_http(503, "too many connections")
-        if not self.owner.is_open():
-            # As HTTP: a proxy asks another server then.
-            return self.refuse_http(503, "this push server does not know what has changed")
         answer = handshake(environ) if transport == "websocket" else b""
         if answer is None:
             return self.refuse_http(400, "not a WebSocket handshake")

@@ -283,6 +283,10 @@ class Transport:
         if "j" in query:
             # JSONP is read by any page, whatever its origin
             return _plain(start_response, "400 Bad Request", "JSONP is not served")
+        if query.get("sid", [""])[0] not in self._engine.sockets and not self.is_open():
+            # Neither new ones nor those of another server: a proxy asks that one then.
+            text = "this push server does not know what has changed"
+            return _plain(start_response, "503 Service Unavailable", text)
         answer: Iterable[bytes] = self._engine.handle_request(environ, start_response)
         return answer
 

@@ -33,9 +33,9 @@ def join(presence, tab, id, user="", channel=ROOM):
 def left(presence):
     found = []
     while (taken := presence.next_job()) is not None:
-        farewell, job = taken
+        move, job = taken
         found.append((job.channel, job.user, job.signal))
-        presence.told(farewell)
+        presence.told(move)
     return found
 
 
@@ -186,9 +186,9 @@ class TestOrder:
         join(presence, "one", "a", "7")
         presence.leave(ROOM, "a")
         turns = self.come(presence)
-        farewell, _ = presence.next_job()
+        move, _ = presence.next_job()
         assert turns == []
-        presence.told(farewell)
+        presence.told(move)
         assert turns == ["coming"]
 
     def test_others_do_not_wait_for_it(self, presence):

@@ -53,9 +53,9 @@ class Servers(RuleBasedStateMachine):
                 self.share(name)
             most = None if most is None else most - 1
         while (job := there.next_job()) is not None:
-            farewell, _ = job
-            self.signals.append(("-", farewell.key[0]))
-            there.told(farewell)
+            move, _ = job
+            self.signals.append(("+" if move.signal == "subscribe" else "-", move.key[0]))
+            there.told(move)
 
     def all_catch_up(self):
         # What one says while it reads, the others read, too.
@@ -111,6 +111,18 @@ class Servers(RuleBasedStateMachine):
         self.names[server] = name = f"{server}{self.lives}"
         self.begin(name)
 
+    @rule(server=SERVERS)
+    def cut_off(self, server):
+        """One that is there is not heard, and all others say so before it reads that."""
+        self.all_catch_up()
+        away = self.names[server]
+        others = [each for each in self.presence if each != away]
+        for other in others:
+            self.log.append(("lost", away, other))
+        for other in others:
+            self.catch_up(other)
+        self.catch_up(away)
+
     @invariant()
     def what_all_have_read_is_the_same(self):
         if len(set(self.read.values())) == 1:
@@ -140,3 +152,21 @@ class Servers(RuleBasedStateMachine):
 
 Servers.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 TestServers = Servers.TestCase
+
+
+def test_a_page_that_comes_to_one_server_while_it_leaves_another_is_told_as_there():
+    one, other = (Presence(lambda channel: True, lambda: True, name) for name in "ab")
+    member = Member("7", "ada", Page("/"), Visitor())
+    one.join(CHANNEL, ("tab", ""), "1", member)
+    joined = one.share()
+    for each in (one, other):
+        each.hear("a", *joined)
+    one.leave(CHANNEL, "1")
+    left = one.share()
+    assert other.member(CHANNEL, ("tab", "")) is not None, "it came without a signal"
+    other.join(CHANNEL, ("tab", ""), "2", member)
+    for each in (one, other):
+        each.hear("a", *left)
+    assert one.next_job()[1].signal == "unsubscribe"
+    _, job = other.next_job()
+    assert (job.signal, job.channel, job.user) == ("subscribe", CHANNEL, "7")
