@@ -62,6 +62,12 @@ SEVERAL = [
         "test_failures.py::TestAway::test_while_redis_answers_nothing_the_site_goes_on",
     ),
     _cluster(
+        "nginx brings it who polls another server, by his address",
+        "it answers 503 to whoever it does not have, and nginx asks the next",
+        cluster.answer_while_deaf,
+        "test_failures.py::TestAway::test_behind_nginx_nobody_is_left_to_a_server_that_is_cut_off",
+    ),
+    _cluster(
         "a client comes from a server that has read more",
         "it is let in when this one has read as much",
         cluster.know_everything,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from serverpush.jobs import MatchJob
 from serverpush.protocol import Change, Condition, Key, ModelInfo, Position
 from serverpush.results import MatchResult
+from serverpush.server.core.folds import Folds
 from serverpush.server.core.watched import MAX_MOVES, Watched
 
 if TYPE_CHECKING:
     from serverpush.server.core.cohorts import Cohort
 
-MAX_FOLDS = 10_000
 # Lists and pages older than this are only looked at for changes reported later than this.
 YOUNG_SECONDS = 5.0
 
@@ -44,10 +43,7 @@ class Index:
         self._rest: dict[str, dict[int, Watched]] = {}
         self._member_of: dict[tuple[str, Key], dict[int, Watched]] = {}
         self._unlisted: dict[str, dict[int, Watched]] = {}
-        # The last places in the log that were decided together, by instance; what
-        # is forgotten of them is before the horizon.
-        self._folds: OrderedDict[tuple[str, Key], tuple[Position, Position]] = OrderedDict()
-        self._horizon: Position | None = None
+        self.folds = Folds()
 
     def __len__(self) -> int:
         return len(self._watched)
@@ -293,22 +289,6 @@ class Index:
                 candidates = by_value.get(result.values[name], {})
                 found += [each for each in candidates.values() if _meets(each, result.values)]
         return found
-
-    def note_fold(self, model: str, pk: Key, begin: Position, end: Position) -> None:
-        """Note that what an instance met between two positions was never asked."""
-        earlier = self._folds.pop((model, pk), None)
-        self._folds[model, pk] = (begin, end)
-        if len(self._folds) > MAX_FOLDS:
-            _, earlier = self._folds.popitem(last=False)
-        if earlier is not None and (self._horizon is None or self._horizon < earlier[1]):
-            self._horizon = earlier[1]
-
-    def was_asked(self, model: str, pk: Key, at: Position) -> bool:
-        """Do the noted moves tell what an instance met at an earlier position?"""
-        if self._horizon is not None and at < self._horizon:
-            return False
-        begin, end = self._folds.get((model, pk), (at, at))
-        return not begin < at < end
 
     def doubt(self, watched: Watched, pk: Key) -> None:
         """Note that nobody knows whether all watchers show an instance: its next change tells."""

@@ -56,7 +56,7 @@ class Memberships:
             undecided: the numbers of those of which the answer says nothing.
         """
         if step.is_folded:
-            self._index.note_fold(asked.model, asked.pk, step.floor, step.position)
+            self._index.folds.note(asked.model, asked.pk, step.floor, step.position)
         # A membership that a page brought along, and that is not up to date yet.
         outdated = {each.watched.number: each.watched for each in asked.missed}
         ahead = {

@@ -109,7 +109,7 @@ def _before(
     watched, keys = connection.watched[place], connection.page.dependencies[place].keys
     if keys is None or any(position <= since for position, _ in changes):
         later = (change.at for position, change in changes if position > since)
-        asked = index.was_asked(watched.condition.model, pk, since)
+        asked = index.folds.was_asked(watched.condition.model, pk, since)
         if not asked or any(map(watched.was_ahead, later)):
             return None
         return watched.was_member(pk, since)
