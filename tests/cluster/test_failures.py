@@ -168,64 +168,58 @@ class TestWhatIsInTheLog:
 
 
 class TestLosses:
-    def test_the_end_of_the_log_is_lost(self, several):
+    def test_the_end_of_the_log_is_lost(self, two):
         """As where the machine of Redis lost its power within the second."""
-        there = several(2)
-        there.site.add_people()
-        pages = [there.open(number, there.visitor(), "/author/1/") for number in (0, 1)]
-        [path] = (there.folder / "redis" / "appendonlydir").glob("*.incr.aof")
+        pages = [two.open(number, two.visitor(), "/author/1/") for number in (0, 1)]
+        [path] = (two.folder / "redis" / "appendonlydir").glob("*.incr.aof")
         before = path.stat().st_size
-        there.visitor().get("/author/1/save/", name="Anna")
+        two.visitor().get("/author/1/save/", name="Anna")
         for page in pages:
             page.event("author")
-        there.redis.stop()
+        two.redis.stop()
         with path.open("r+b") as file:
             file.truncate(before)
-        there.redis.start()
+        two.redis.start()
         for page in pages:
             assert page.event("serverpush:refresh")[0]["reason"] == "gap"
 
-    def test_a_log_that_was_read_is_not_taken_for_lost(self, several):
-        there = several(2)
-        there.site.add_people()
-        pages = [there.open(number, there.visitor(), "/author/1/") for number in (0, 1)]
-        there.redis.client().xtrim(LOG, maxlen=0, approximate=False)
-        there.redis.restart()
-        there.visitor().get("/author/1/save/", name="Anna")
+    def test_a_log_that_was_read_is_not_taken_for_lost(self, two):
+        pages = [two.open(number, two.visitor(), "/author/1/") for number in (0, 1)]
+        two.redis.client().xtrim(LOG, maxlen=0, approximate=False)
+        two.redis.restart()
+        two.visitor().get("/author/1/save/", name="Anna")
         for page in pages:
             assert "Anna" in str(page.event("author")[0])
 
 
 class TestAway:
-    def test_while_redis_answers_nothing_the_site_goes_on(self, several):
-        there = several(1)
-        page = there.open(0, there.visitor())
-        there.redis.pause()
+    def test_while_redis_answers_nothing_the_site_goes_on(self, two):
+        page = two.open(0, two.visitor())
+        two.redis.pause()
         began = time.monotonic()
         for number in range(3):
-            there.send(notify_all=[number])
+            two.send(notify_all=[number])
         assert time.monotonic() - began < 2
-        health = there.wait_for_health(0, 503, timeout=15)
+        health = two.wait_for_health(0, 503, timeout=15)
         assert "does not hear the others" in health["status"]
-        assert handshake(there.servers[0].push_url) == 503
-        there.redis.resume()
+        assert handshake(two.servers[0].push_url) == 503
+        two.redis.resume()
         assert [page.event("message", 20)[0] for _ in range(3)] == [0, 1, 2]
-        there.wait_for_health(0, 200)
+        two.wait_for_health(0, 200)
 
-    def test_a_full_redis(self, several):
-        there = several(1)
-        page = there.open(0, there.visitor())
-        client = there.redis.client()
+    def test_a_full_redis(self, two):
+        page = two.open(0, two.visitor())
+        client = two.redis.client()
         client.config_set("maxmemory", "1mb")
-        there.send(notify_all=["one"])
-        there.site.site.wait_for(r"can't be used: command not allowed when used memory")
-        there.wait_for_health(0, 503, timeout=15)
-        answer = there.post(0, "/publish", {"to": "all", "data": "not taken"})
+        two.send(notify_all=["one"])
+        two.site.site.wait_for(r"can't be used: command not allowed when used memory")
+        two.wait_for_health(0, 503, timeout=15)
+        answer = two.post(0, "/publish", {"to": "all", "data": "not taken"})
         assert answer.status_code == 503
         assert "maxmemory" in answer.json()["error"]
         client.config_set("maxmemory", "0")
-        there.wait_for_health(0, 200)
-        there.send(notify_all=["two"])
+        two.wait_for_health(0, 200)
+        two.send(notify_all=["two"])
         assert [page.event("message", 20)[0] for _ in range(2)] == ["one", "two"]
 
     def test_behind_nginx_nobody_is_left_to_a_server_that_is_cut_off(self, several, tmp_path):
@@ -253,12 +247,11 @@ class TestAway:
         finally:
             front.stop()
 
-    def test_a_restarted_redis(self, several):
-        there = several(2)
-        pages = [there.open(number, there.visitor()) for number in (0, 1)]
+    def test_a_restarted_redis(self, two):
+        pages = [two.open(number, two.visitor()) for number in (0, 1)]
         for number in range(3):
-            there.redis.stop()
-            there.send(notify_all=[number])
-            there.redis.start()
+            two.redis.stop()
+            two.send(notify_all=[number])
+            two.redis.start()
             for page in pages:
                 assert page.event("message", 20)[0] == number

@@ -61,11 +61,13 @@ SEVERAL = [
         "test_cluster.py::TestFaults::test_who_does_not_hear_itself_knows_it",
         "test_failures.py::TestAway::test_while_redis_answers_nothing_the_site_goes_on",
     ),
-    _cluster(
+    _any(
         "nginx brings it who polls another server, by his address",
         "it answers 503 to whoever it does not have, and nginx asks the next",
         cluster.answer_while_deaf,
-        "test_failures.py::TestAway::test_behind_nginx_nobody_is_left_to_a_server_that_is_cut_off",
+        "server/transport/test_http.py::"
+        "test_one_that_is_not_open_goes_on_with_whom_it_has_and_leaves_others_to_others",
+        "cluster/test_failures.py::TestAway::test_behind_nginx_nobody_is_left_to_a_server_that_is_cut_off",
     ),
     _cluster(
         "a client comes from a server that has read more",
@@ -85,6 +87,7 @@ SEVERAL = [
         "a page that moves from one server to another leaves the first",
         "the server by which it was the last one lets the project hear of it, in the log's order",
         cluster.tell_whoever_leaves,
+        "cluster/test_cluster.py::TestPresence::test_a_page_that_moves_has_not_left",
         "server/core/test_presence_shared.py::TestServers::runTest",
     ),
 ]

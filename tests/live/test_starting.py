@@ -15,7 +15,7 @@ from .processes import MANAGE, Live, Process
 
 @pytest.fixture
 def alone(tmp_path):
-    live = Live(tmp_path)
+    live = Live(tmp_path, {"LIVE_RENDERERS": "1"})
     yield live
     live.stop()
 
@@ -71,6 +71,7 @@ def test_a_bad_address_is_named(alone, argument):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_cleanly_and_takes_its_renderers_along(alone, number):
+    alone.environ["LIVE_RENDERERS"] = "2"
     push = alone.start_push()
     children = children_of(push.pid)
     assert len(children) == 2

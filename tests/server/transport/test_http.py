@@ -249,3 +249,14 @@ def test_stop_ends_requests_that_hang(start):
     assert read_all(sock) == b""
     with pytest.raises(ConnectionRefusedError):
         server.raw()
+
+
+def test_one_that_is_not_open_goes_on_with_whom_it_has_and_leaves_others_to_others(server):
+    page = server.polling()
+    server.transport.is_open = lambda: False
+    asked = {"EIO": "4", "transport": "polling"}
+    for params in (asked, {**asked, "sid": "of-another-server"}):
+        for method in ("GET", "POST"):
+            assert requests.request(method, server.url, params=params).status_code == 503
+    server.send('"news"')
+    assert page.poll() == ['42["news","news"]']
