@@ -23,7 +23,7 @@ help:
 	@echo "make bench      measure, and write the figures that the docs show"
 	@echo "make bench-cluster   the same for several push servers"
 	@echo "make chaos      the fault tests at full size, and their table in the docs: 20 minutes"
-	@echo "make chaos-cluster   the same for several push servers, and Redis: 13 minutes"
+	@echo "make chaos-cluster   the same for several push servers, and Redis: 12 minutes"
 	@echo "make soak       clients coming and going for 20 minutes: nothing may grow"
 	@echo "make clean      remove what the above have installed"
 
@@ -67,7 +67,7 @@ lint: $(VENV)/.test js/node_modules/.stamp
 test-python: $(VENV)/.test js/node_modules/.stamp
 	@.ci/chromium
 	@.ci/debian
-	$(BIN)/python -m pytest -n 6 --dist loadfile $(addprefix --ignore ,$(ALONE))
+	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder $(addprefix --ignore ,$(ALONE))
 	$(BIN)/python -m pytest $(ALONE)
 
 test-js: js/node_modules/.stamp

@@ -322,8 +322,7 @@ def computed(steps: list[Deliveries], cost: Records, carried: list[Carried]) -> 
         "and does nothing else then.",
         f"Redis takes {redis.record * 1e6:.0f} µs for a record, and {redis.reading * 1e6:.0f} µs "
         f"each time that a server reads. {_rounded(USED * PACE_SECONDS / redis.reading):,} servers "
-        f"that read {1 / PACE_SECONDS:.0f} times a second take {USED:.0%} of its core, however "
-        "many records that brings.",
+        f"that read {1 / PACE_SECONDS:.0f} times a second take {USED:.0%} of its core.",
     ]
     return "\n".join([*lines, "", *walls])
 

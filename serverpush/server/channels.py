@@ -141,12 +141,14 @@ class Channels:
             raise Refused("server_error", "the push server is about to end")
         key = self._key(client, channel)
         with self._turn(channel, key):
+            # Such a page is told to the project only if the server that has it tells that it left.
+            is_silent = self._presence.member(channel, key) is not None
             # The project is asked only where nothing else stands against it.
             member = self._member(client, channel, key, asks) if channel else None
             head = self._head()
             actions = self._messaging.follow(client.id, topic, head if found is None else found)
             if member is not None:
-                self._presence.join(channel, key, client.id, member)
+                self._presence.join(channel, key, client.id, member, is_silent=is_silent)
         self._share()
         answer = {"ok": True, "position": str(head), **place_of(topic)}
         if channel and self._presence.tells(channel):
@@ -281,8 +283,12 @@ class Channels:
                 )
             )
 
-    def told(self, move: Move, problem: str) -> list[Action]:
+    def told(self, move: Move, problem: str, *, allowed: bool = True) -> list[Action]:
         """Take it that the project has heard of a move; not all of it where there is a problem."""
         self._presence.told(move)
-        doing = "joining" if move.signal == "subscribe" else "leaving"
+        joins = move.signal == "subscribe"
+        if joins and not allowed:
+            # It was let in where it came from.
+            problem = problem or "the site does not let it, and it stays"
+        doing = "joining" if joins else "leaving"
         return [Report(f"{doing} channel {move.channel!r}: {problem}")] if problem else []

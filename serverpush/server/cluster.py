@@ -250,6 +250,8 @@ class Cluster:
         ends, known_since = self._reader.ends()
         held = list(self._reader.held())
         first = state.first if state.kept else state.last
+        # Another log says of nobody that he is gone.
+        may_be_given_up = state.life == self._life
         self._life, self._seen = state.life, state.trimmed
         self._after = START if state.kept else state.last
         self._log.share(_position(first, state.epoch))
@@ -260,7 +262,7 @@ class Cluster:
             self._take_end(fields)
             if number % SLICE == 0:
                 loop.sleep()
-        self._company.begin(held)
+        self._company.begin(held, may_be_given_up=may_be_given_up)
 
     def _take_end(self, fields: Fields) -> None:
         try:

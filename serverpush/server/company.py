@@ -62,8 +62,11 @@ class Company:
             gone = dict.fromkeys(_held_name(self._name, place) for place in went)
             self._say(records.present(self._name, came, went), {**held, **gone})
 
-    def begin(self, held: Iterable[bytes]) -> None:
-        """Take who is subscribed by whom, as of before what there is to read."""
+    def begin(self, held: Iterable[bytes], *, may_be_given_up: bool) -> None:
+        """Take who is subscribed by whom, as of before what there is to read.
+
+        May the others have said meanwhile that this server is no more?
+        """
         self._presence.forget_others()
         for value in held:
             try:
@@ -75,6 +78,8 @@ class Company:
                 self._telemetry.record_refused("held")
             except BadMessage as error:
                 logger.error("who is subscribed could not be read: %s", error)
+        if may_be_given_up:
+            self._presence.may_be_given_up()
         self.share()
 
     def hear_present(self, record: Record) -> None:

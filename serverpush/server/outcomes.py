@@ -70,7 +70,7 @@ class Outcomes:
             elif isinstance(result, IdentifyResult | UsersResult):
                 self._do(self._messaging.answer(ticket, result, self._clock()))
             elif isinstance(result, SubscribeResult):
-                self._do(self._channels.told(ticket, result.error))
+                self._do(self._channels.told(ticket, result.error, allowed=result.allowed))
         except loop.FAILURES:
             logger.error("a result could not be taken", exc_info=True)
             self.failed(ticket, "its result could not be taken")

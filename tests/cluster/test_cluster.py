@@ -38,6 +38,7 @@ MODELS = {
 LOG = "serverpush:{serverpush}:log"
 SECONDS = 10
 KEY = ("tab", "")
+LEFT = ("unsubscribe", "room")
 
 
 class Emitter:
@@ -110,10 +111,11 @@ class Server:
         self.cluster.share()
 
     @property
-    def farewells(self):
+    def signals(self):
+        """What the project is to hear, as it is taken from here."""
         found = []
         while (job := self.presence.next_job()) is not None:
-            found.append(job[0].channel)
+            found.append((job[1].signal, job[0].channel))
             self.presence.told(job[0])
         return found
 
@@ -469,8 +471,8 @@ class TestPresence:
             one.presence.leave("room", "page")
             one.cluster.share()
             until(lambda: other.presence.present("room")["total"] == 0, "the other knows")
-            until(lambda: one.farewells == ["room"], "one tells the project")
-            assert other.farewells == []
+            until(lambda: one.signals == [LEFT], "one tells the project")
+            assert other.signals == []
 
         play(2, scene)
 
@@ -484,7 +486,7 @@ class TestPresence:
             one.cluster.share()
             until(lambda: one.presence.elsewhere.servers == ["server 1"], "it is there alone")
             until(lambda: other.presence.elsewhere.servers == ["server 1"], "it is there alone")
-            assert (one.farewells, other.farewells) == ([], [])
+            assert (one.signals, other.signals) == ([], [])
 
         play(2, scene)
 
@@ -498,13 +500,13 @@ class TestPresence:
             told = []
 
             def is_told():
-                told.extend([*one.farewells, *other.farewells])
+                told.extend([*one.signals, *other.signals])
                 return told and not one.presence.elsewhere.servers
 
             until(is_told, "it is told")
             until(lambda: not other.presence.elsewhere.servers, "all know")
-            told.extend([*one.farewells, *other.farewells])
-            assert told == ["room"]
+            told.extend([*one.signals, *other.signals])
+            assert told == [LEFT]
 
         play(3, scene)
 

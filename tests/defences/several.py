@@ -90,4 +90,14 @@ SEVERAL = [
         "cluster/test_cluster.py::TestPresence::test_a_page_that_moves_has_not_left",
         "server/core/test_presence_shared.py::TestServers::runTest",
     ),
+    _any(
+        "a page comes to one server while another gives it up, or says that it is no more",
+        "the first one then by which it is subscribed tells the project that it came, in the "
+        "log's order",
+        cluster.come_without_a_word,
+        "server/core/test_presence_shared.py::"
+        "test_a_page_that_comes_to_one_server_while_it_leaves_another_has_come_anew",
+        "server/core/test_presence_shared.py::"
+        "test_of_a_server_that_was_cut_off_pages_have_come_again_but_those_that_went_elsewhere",
+    ),
 ]

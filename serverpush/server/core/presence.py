@@ -58,6 +58,9 @@ class Presence:
         self._unshared: dict[Place, Member | None] = {}
         # Those who left, until this server has heard itself say so.
         self._parting: dict[Place, Member] = {}
+        # Those who came without a word to the project, for another server had them; until this
+        # one has heard itself say that they came.
+        self._silent: set[Place] = set()
         self._members: dict[str, dict[Key, Member]] = {}
         # By connection: the channels, and as whom.
         self._channels: dict[str, tuple[Key, dict[str, None]]] = {}
@@ -84,13 +87,17 @@ class Presence:
         here = self._members.get(channel, {}).get(key)
         return here or self.elsewhere.member((channel, key))
 
-    def join(self, channel: str, key: Key, id: str, member: Member) -> None:
-        """Note that a page is subscribed by a connection."""
+    def join(
+        self, channel: str, key: Key, id: str, member: Member, *, is_silent: bool = False
+    ) -> None:
+        """Note that a page is subscribed by a connection; the project has heard of it or not."""
         members = self._members.setdefault(channel, {})
         known = members.setdefault(key, member)
         if known is member:
             self._note_changed(channel)
             self._share((channel, key), member)
+            if self._server and is_silent:
+                self._silent.add((channel, key))
         known.ids.add(id)
         known.page, known.visitor = member.page, member.visitor
         self._lingering.pop((channel, key), None)
@@ -145,9 +152,10 @@ class Presence:
             return None
         move = self._due.popleft()
         member = move.member
-        job = SubscribeJob(
-            move.channel, member.page, member.visitor, member.user, signal=move.signal
-        )
+        # Whose session it is its cookie says, where that has not ended meanwhile.
+        has_session = move.signal == "subscribe" and bool(move.key[1])
+        user = "" if has_session else member.user
+        job = SubscribeJob(move.channel, member.page, member.visitor, user, signal=move.signal)
         return move, job
 
     def part(self, channel: str, key: Key, member: Member) -> None:
@@ -166,7 +174,9 @@ class Presence:
         for place, member in self._parting.items():
             self._share(place, member)
         for each in self._untold:
-            self._share((each.channel, each.key), each.member)
+            # Who has come without a word comes anew to another server.
+            left = each.signal == "unsubscribe"
+            self._share((each.channel, each.key), each.member if left else None)
 
     def _tell(self, move: Move) -> None:
         if self._listens():
@@ -218,8 +228,11 @@ class Presence:
     def hear(self, server: str, joined: Any, left: Any) -> None:
         """A server says who is subscribed by it; raises ``BadMessage`` for what can't be read."""
         for place, member in read(joined):
+            was_there = self.elsewhere.member(place) is not None
             self.elsewhere.add(server, place, member)
             self._note_changed(place[0])
+            if server == self._server:
+                self._hear_joined(place, was_there)
         for channel, tab, session in left:
             self._hear_left(server, (channel, (tab, session)), server)
 
@@ -228,6 +241,7 @@ class Presence:
         for place in self.elsewhere.places(server):
             self._hear_left(server, place, by)
         if server == self._server:
+            self.may_be_given_up()
             self.share_all()
 
     def forget_others(self) -> None:
@@ -235,7 +249,22 @@ class Presence:
         for place in self._places():
             self._note_changed(place[0])
         self.elsewhere.clear()
+        self._silent.clear()
         self.share_all()
+
+    def may_be_given_up(self) -> None:
+        """Others have said that this server is no more, or may have: that its pages have left."""
+        self._silent.update(
+            (channel, key) for channel, members in self._members.items() for key in members
+        )
+
+    def _hear_joined(self, place: Place, was_there: bool) -> None:
+        """This server says that a page came; the first one that has it tells the project."""
+        channel, key = place
+        member = self._members.get(channel, {}).get(key)
+        if place in self._silent and not was_there and member is not None:
+            self._tell(Move(channel, key, member, "subscribe"))
+        self._silent.discard(place)
 
     def _hear_left(self, server: str, place: Place, by: str) -> None:
         """A page is no longer subscribed by a server, says one, which tells the project."""
@@ -245,14 +274,13 @@ class Presence:
         is_here = place[1] in self._members.get(place[0], {})
         # Where nobody knows what was said before, it was subscribed at least by this one.
         was_last = member or (own if self.elsewhere.member(place) is None else None)
-        if was_last is None:
+        if was_last is None or by != self._server:
             return
-        if by == self._server and not is_here:
+        if is_here:
+            # Nobody has told that it left: it need not be told that it came.
+            self._silent.discard(place)
+        else:
             self.part(*place, own or was_last)
-        elif by != self._server and is_here:
-            # That one does not know yet that it is: it tells that the page has left.
-            channel, key = place
-            self._tell(Move(channel, key, self._members[channel][key], "subscribe"))
 
     def _share(self, place: Place, member: Member | None) -> None:
         if self._server:
