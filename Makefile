@@ -67,7 +67,7 @@ lint: $(VENV)/.test js/node_modules/.stamp
 test-python: $(VENV)/.test js/node_modules/.stamp
 	@.ci/chromium
 	@.ci/debian
-	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder $(addprefix --ignore ,$(ALONE))
+	$(BIN)/python -m pytest -n 5 --dist loadfile $(addprefix --ignore ,$(ALONE))
 	$(BIN)/python -m pytest $(ALONE)
 
 test-js: js/node_modules/.stamp

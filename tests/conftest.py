@@ -6,7 +6,6 @@ import queue
 import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
@@ -15,20 +14,6 @@ from serverpush.web.outbox import outbox
 
 # What the processes of tests leave behind is not for this user's own push servers.
 os.environ["XDG_STATE_HOME"] = os.path.join(tempfile.gettempdir(), "serverpush-tests")
-
-
-HERE = Path(__file__).parent
-# These take longest: begun last, they would be what all other workers wait for.
-FIRST = ("test_defences.py", "cluster/", "chaos/", "browser/", "live/", "deploy/", "demo/")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    def place(item):
-        path = item.path.relative_to(HERE).as_posix()
-        return next((at for at, each in enumerate(FIRST) if path.startswith(each)), len(FIRST))
-
-    items.sort(key=place)
 
 
 # What a test without a notifier reports, or making the database does, must not reach
