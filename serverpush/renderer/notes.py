@@ -123,6 +123,9 @@ class Noting(dict[str, Any]):
         self._values = dict(values)
         self._notes = notes
 
+    # The kinds of dicts below fill these in. ``abstractmethod`` would not enforce it: dict makes
+    # its instances itself.
+
     def _one(self, key: Any) -> None:
         """Note that a key is read, or that it is looked for."""
         raise NotImplementedError

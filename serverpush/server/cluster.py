@@ -250,7 +250,7 @@ class Cluster:
         ends, known_since = self._reader.ends()
         held = list(self._reader.held())
         first = state.first if state.kept else state.last
-        # Another log says of nobody that he is gone.
+        # Another log says of no server that it is gone.
         may_be_given_up = state.life == self._life
         self._life, self._seen = state.life, state.trimmed
         self._after = START if state.kept else state.last
