@@ -7,6 +7,7 @@ pytest's report in ``FOLDER/NAME.xml`` and what it printed in ``FOLDER/NAME.txt`
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -65,6 +66,8 @@ def main() -> None:
     tests = [test for each in chosen.values() for test in each]
     if pytest.main([*OPTIONS, "--collect-only", *tests]):
         raise SystemExit("not all of the tests are there")
+    # A collection in a child would write to, and so copy, all that it shares with this process.
+    gc.freeze()
     running = 0
     for name in names:
         if running == AT_ONCE:

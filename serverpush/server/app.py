@@ -190,12 +190,19 @@ class PushServer:
         self.parts.messaging.tick(self.parts.clock())
         self.parts.channels.tick(self.parts.clock())
         self._look_at_the_clock()
+        self._look_at_the_cluster()
         self.parts.telemetry.tick()
         self.parts.pool.wake()
 
     def _is_heard(self) -> bool:
         """Can others be told now what is left to this server to tell?"""
         return self.parts.cluster is None or self.parts.cluster.is_open
+
+    def _look_at_the_cluster(self) -> None:
+        clients = len(self.parts.transport.clients)
+        if clients and self.parts.cluster is not None and self.parts.cluster.is_cut_off:
+            logger.error("%d clients are closed: another push server may hear the log", clients)
+            self.parts.emitter.let_go()
 
     def _look_at_the_clock(self) -> None:
         ahead = self.parts.clock.ahead

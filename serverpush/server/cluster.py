@@ -31,8 +31,14 @@ logger = logging.getLogger("serverpush.server")
 BEAT_SECONDS = 3.0
 # Who has not heard itself for so long does not hear the others.
 DEAF_SECONDS = 10.0
+# And whose clients are closed after so long: another server may know what has happened.
+LET_GO_SECONDS = 30.0
 # For which one reading waits where there is nothing new.
 WAIT_SECONDS = 1.0
+# By which the log may be ahead of Redis's clock.
+AHEAD_SECONDS = 10.0
+# For which what was read may keep everybody else waiting.
+TURN_SECONDS = 0.005
 # Between two readings where there is something new: what comes meanwhile is read at once, which
 # costs this server and Redis less than each by itself.
 PACE_SECONDS = 0.01
@@ -138,6 +144,11 @@ class Cluster:
         """Is all known that was in the log some seconds ago?"""
         return self._is_open and self.unheard <= DEAF_SECONDS
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Has nothing been heard for so long that clients better go elsewhere?"""
+        return self._is_open and self.unheard > LET_GO_SECONDS
+
     def knows(self, position: Position | None) -> bool:
         """Is all known that is in the log up to a position, or to just now?
 
@@ -207,6 +218,14 @@ class Cluster:
         if not self._is_local:
             self._clock.follow(now)
         self._writer.trim(now)
+        if self._after.time / 1000 > now + AHEAD_SECONDS:
+            # All that comes gets places after it, and would be news to pages that are newer.
+            logger.error(
+                "the log in Redis at %s is from a time to come: was its clock set back, or did "
+                "somebody else write to it? A new one begins",
+                self._writer.place,
+            )
+            self._writer.renew(self._life)
 
     # What is in the log
 
@@ -237,12 +256,21 @@ class Cluster:
         elif state.trimmed > self._seen:
             self._begin(state, "the log was trimmed before it was read")
         else:
+            turn = time.monotonic()
             for id, fields in entries:
                 self._after = id
                 self._seen += 1
                 self._apply(id, fields)
+                turn = self._let_others(turn)
         # However much there is: others have their turn.
         loop.sleep(PACE_SECONDS if 0 < len(entries) < READ else 0)
+
+    def _let_others(self, turn: float) -> float:
+        """Let others have their turn where this one, begun then, was long; when it begins."""
+        if time.monotonic() - turn <= TURN_SECONDS:
+            return turn
+        loop.sleep()
+        return time.monotonic()
 
     def _begin(self, state: State, lost: str = "") -> None:
         """Begin to read what there is; ``lost`` is what came before, for those who were there."""
@@ -252,6 +280,9 @@ class Cluster:
         first = state.first if state.kept else state.last
         # Another log says of no server that it is gone.
         may_be_given_up = state.life == self._life
+        if state.life != self._life:
+            # What went with it may be added again.
+            self._batches.clear()
         self._life, self._seen = state.life, state.trimmed
         self._after = START if state.kept else state.last
         self._log.share(_position(first, state.epoch))

@@ -13,9 +13,11 @@ from serverpush.server.clock import Clock
 from serverpush.server.core.actions import Action, End, Ready, Refresh, Report, Send
 from serverpush.server.pace import SHORTEST, Pace
 from serverpush.server.telemetry import Telemetry
-from serverpush.server.transport import Client, Frame, Transport
+from serverpush.server.transport import Client, Frame, Transport, loop
 
 LOGOUT = Frame.event("serverpush:logout", "{}")
+# Connections that are closed between two turns of others.
+SLICE = 100
 
 
 class Emitter:
@@ -82,6 +84,13 @@ class Emitter:
     def drop(self, client: Client) -> None:
         """Close a connection without a word."""
         self._transport.close(client)
+
+    def let_go(self) -> None:
+        """Close all connections, so that they come back, here or to another push server."""
+        for number, client in enumerate(list(self._transport.clients.values()), 1):
+            self._transport.close(client)
+            if number % SLICE == 0:
+                loop.sleep()
 
     def _refresh(
         self, connections: tuple[str, ...], reason: str, place: Mapping[str, str] | None = None

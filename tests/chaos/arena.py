@@ -74,7 +74,7 @@ class Arena:
 
 @contextmanager
 def arena(folder: Path) -> Iterator[Arena]:
-    with Live(folder, {"LIVE_URLS": "tests.chaos.views_hostile"}) as live:
+    with Live(folder, {"LIVE_URLS": "tests.chaos.views_hostile", "LIVE_RENDERERS": "2"}) as live:
         live.start()
         live.shell(
             "from tests.project.models import Author\n"

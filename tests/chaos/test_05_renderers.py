@@ -90,6 +90,7 @@ def site(tmp_path, size):
     notes.mkdir()
     environ = {
         "LIVE_URLS": "tests.chaos.views_faults",
+        "LIVE_RENDERERS": str(RENDERERS),
         "LIVE_RENDER_TIMEOUT": "1",
         "LIVE_NOTES": str(notes),
     }

@@ -148,7 +148,7 @@ def site(tmp_path, size):
     ]
     for each in users[GROUPS:]:
         each["first_name"] = users[int(each["username"][4:]) % GROUPS]["first_name"]
-    live = Live(tmp_path, {"LIVE_URLS": "tests.chaos.views_secret"})
+    live = Live(tmp_path, {"LIVE_URLS": "tests.chaos.views_secret", "LIVE_RENDERERS": "2"})
     crowd = None
     try:
         live.migrate()

@@ -89,13 +89,18 @@ class Server:
             on_open=lambda: self.opened.append(name),
         )
 
-    def connect(self):
-        self.dispatch.connect("page", Page("/"), Visitor(), self.log.head)
-        self.messaging.connect("page", self.log.head, Whose())
+    def connect(self, id="page", since=None):
+        since = since or self.log.head
+        self.dispatch.connect(id, Page("/"), Visitor(), since)
+        self.messaging.connect(id, since, Whose())
 
     @property
     def heard(self):
-        return [json.loads(each.payload) for each in self.emitter.done if hasattr(each, "payload")]
+        return self.heard_by("page")
+
+    def heard_by(self, id):
+        sends = (each for each in self.emitter.done if hasattr(each, "payload"))
+        return [json.loads(each.payload) for each in sends if id in each.connections]
 
     @property
     def refreshed(self):
@@ -202,6 +207,55 @@ class TestLog:
             one.cluster.take(message("fence"))
             until(lambda: "fence" in other.heard, "all is read")
             assert other.heard == ["once", "fence"]
+
+        play(2, scene)
+
+    def test_a_batch_that_comes_again_in_another_life_is_known_there(self, play, redis):
+        def scene(one):
+            one.cluster.take(message("again", "b"))
+            until(lambda: one.heard, "it is read")
+            redis.client().flushall()
+            until(lambda: one.refreshed, "another life begins")
+            position = one.cluster.take(message("again", "b"))
+            one.cluster.take(message("fence"))
+            until(lambda: "fence" in one.heard, "all is read")
+            assert one.log.topics.since("all", one.log.at(0))[0][0] == position
+
+        play(1, scene)
+
+    def test_what_is_older_than_a_page_is_no_news_to_it(self, play):
+        def scene(one, other):
+            other.cluster.stop()
+            position = one.cluster.take(message("old"))
+            # It comes to a server that has not read so far.
+            other.connect("newer", position)
+            other.cluster.start()
+            one.cluster.take(message("news"))
+            until(lambda: other.heard == ["old", "news"], "all is read")
+            assert other.heard_by("newer") == ["news"]
+
+        play(2, scene)
+
+    def test_while_much_is_read_others_have_their_turn(self, play, monkeypatch):
+        monkeypatch.setattr(cluster, "TURN_SECONDS", 0)
+
+        def scene(one, other):
+            turns, seen = [], []
+
+            def count():
+                while True:
+                    turns.append(None)
+                    loop.sleep()
+
+            other.cluster.stop()
+            for number in range(20):
+                one.cluster.take(message(number))
+            monkeypatch.setattr(other.cluster, "_take", lambda reported: seen.append(len(turns)))
+            counting = loop.spawn(count)
+            other.cluster.start()
+            until(lambda: len(seen) == 20, "all is read")
+            counting.cancel()
+            assert len(set(seen)) == 20
 
         play(2, scene)
 
@@ -425,6 +479,7 @@ class TestFaults:
 
     def test_one_that_is_cut_off_is_deaf_alone(self, play, redis, monkeypatch):
         monkeypatch.setattr(cluster, "DEAF_SECONDS", 0.5)
+        monkeypatch.setattr(cluster, "LET_GO_SECONDS", 1)
         client = redis.client()
         client.acl_setuser("cut", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all"])
 
@@ -439,6 +494,9 @@ class TestFaults:
                 assert one.cluster.is_open
                 with pytest.raises(LogUnavailable):
                     other.cluster.take(message("no"))
+                assert not other.cluster.is_cut_off
+                until(lambda: other.cluster.is_cut_off, "its clients better go")
+                assert not one.cluster.is_cut_off
                 client.acl_setuser("cut", enabled=True)
                 until(lambda: other.cluster.is_open, "it hears again")
                 assert other.heard == ["missed"]
@@ -446,6 +504,18 @@ class TestFaults:
                 other.cluster.stop()
 
         play(1, scene)
+
+    def test_a_log_that_is_ahead_of_the_clock_begins_anew(self, play, redis):
+        def scene(one, other):
+            ahead = int((time.time() + 3600) * 1000)
+            redis.client().xadd(LOG, {"foreign": "x"}, id=f"{ahead}-0")
+            until(lambda: one.refreshed and other.refreshed, "both are told")
+            position = one.cluster.take(message("news"))
+            until(lambda: other.heard, "they go on")
+            # A page that is loaded now has all that came before.
+            assert position < one.log.at(time.time() + 1)
+
+        play(2, scene)
 
     def test_a_log_that_is_deleted(self, play, redis):
         def scene(one, other):

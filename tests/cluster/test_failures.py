@@ -228,7 +228,7 @@ class TestAway:
         assert [page.event("message", 20)[0] for _ in range(2)] == ["one", "two"]
 
     def test_behind_nginx_nobody_is_left_to_a_server_that_is_cut_off(self, several, tmp_path):
-        there = several(1)
+        there = several(1, LIVE_LET_GO="12")
         client = there.redis.client()
         client.acl_setuser("cut", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all"])
         url = there.redis.url.replace("redis://", "redis://cut:pw@")
@@ -237,6 +237,7 @@ class TestAway:
         there.servers.append(other)
         front = Front(tmp_path / "front", [each.port for each in there.servers])
         try:
+            stays = there.open(1, there.visitor())
             client.acl_setuser("cut", enabled=False)
             client.execute_command("CLIENT", "KILL", "USER", "cut")
             there.wait_for_health(1, 503, timeout=20)
@@ -249,6 +250,9 @@ class TestAway:
                 page.close()
             for number in range(1, 9):
                 poll(url, {"page": record["page"]}, f"127.0.0.{number}")
+            # Nor is who was there before.
+            assert stays.ended.wait(20)
+            assert there.health(1)["connections"] == 0
         finally:
             front.stop()
 

@@ -40,6 +40,30 @@ SEVERAL = [
         "test_rooms.py::test_a_batch_that_comes_again_by_another_server_is_sent_once",
     ),
     _cluster(
+        "a batch that was lost with a stream is added to the next one",
+        "batches are remembered for one life of the log",
+        cluster.remember_batches_of_another_life,
+        "test_cluster.py::TestLog::test_a_batch_that_comes_again_in_another_life_is_known_there",
+    ),
+    _cluster(
+        "somebody adds an entry with an id from a time to come: Redis places all others after it",
+        "a stream that is 10 s ahead of Redis's clock is followed by a new one",
+        cluster.follow_what_is_ahead,
+        "test_cluster.py::TestFaults::test_a_log_that_is_ahead_of_the_clock_begins_anew",
+    ),
+    _cluster(
+        "a page comes to a server that has not read as far as the page is new",
+        "what is older than the page is not sent to it when it is read",
+        cluster.tell_newer_pages_old_news,
+        "test_cluster.py::TestLog::test_what_is_older_than_a_page_is_no_news_to_it",
+    ),
+    _cluster(
+        "a server reads many large records at once",
+        "others have their turn after 5 ms",
+        cluster.read_on_without_turns,
+        "test_cluster.py::TestLog::test_while_much_is_read_others_have_their_turn",
+    ),
+    _cluster(
         "the stream was trimmed before a server has read it",
         "it counts the entries that there ever were: a gap",
         cluster.see_no_holes,
@@ -60,6 +84,13 @@ SEVERAL = [
         cluster.be_deaf,
         "test_cluster.py::TestFaults::test_who_does_not_hear_itself_knows_it",
         "test_failures.py::TestAway::test_while_redis_answers_nothing_the_site_goes_on",
+    ),
+    _cluster(
+        "a server stays cut off, and its pages are connected and learn nothing",
+        "after 30 s it closes them, and nginx brings them to another",
+        cluster.keep_clients_while_deaf,
+        "test_cluster.py::TestFaults::test_one_that_is_cut_off_is_deaf_alone",
+        "test_failures.py::TestAway::test_behind_nginx_nobody_is_left_to_a_server_that_is_cut_off",
     ),
     _any(
         "nginx brings it who polls another server, by his address",

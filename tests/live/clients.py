@@ -7,6 +7,7 @@ import os
 import queue
 import re
 import socket
+import threading
 from typing import Any
 
 import requests
@@ -41,6 +42,7 @@ class Client:
     def __init__(self, url: str, auth: dict[str, Any], **options: Any) -> None:
         self.events: queue.SimpleQueue[tuple[str, tuple[Any, ...]]] = queue.SimpleQueue()
         self.refused: Any = None
+        self.ended = threading.Event()
         # Packets and handlers in one thread, or the order of events would be lost here.
         self._socketio = bare_client(url)
         self._start = self._socketio.eio.start_background_task
@@ -48,6 +50,7 @@ class Client:
         self._socketio.eio.start_background_task = self._inline
         self._socketio.on("*", lambda name, *arguments: self.events.put((name, arguments)))
         self._socketio.on("connect_error", self._note)
+        self._socketio.on("disconnect", lambda *_: self.ended.set())
         headers = options.pop("headers", {})
         self._socketio.connect(
             url,

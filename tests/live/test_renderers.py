@@ -19,7 +19,7 @@ BROKEN = {"serverpush:refresh"}
 
 @pytest.fixture
 def live(tmp_path):
-    live = Live(tmp_path, {"LIVE_RENDER_TIMEOUT": "1"})
+    live = Live(tmp_path, {"LIVE_RENDERERS": "2", "LIVE_RENDER_TIMEOUT": "1"})
     try:
         live.migrate()
         live.start_push()

@@ -15,7 +15,7 @@ from .processes import MANAGE, Live, Process
 
 @pytest.fixture
 def alone(tmp_path):
-    live = Live(tmp_path, {"LIVE_RENDERERS": "1"})
+    live = Live(tmp_path)
     yield live
     live.stop()
 

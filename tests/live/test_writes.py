@@ -22,7 +22,7 @@ MOST_LOADS = 8
 
 
 def start(folder, **environ):
-    live = Live(folder, {"LIVE_URLS": "tests.live.views_writes", **environ})
+    live = Live(folder, {"LIVE_URLS": "tests.live.views_writes", "LIVE_RENDERERS": "2", **environ})
     try:
         live.migrate()
         # The second time the renderers know the notifier's port: a change could be reported.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from serverpush import records, stream
 from serverpush.server import cluster, company
-from serverpush.server.core import presence
+from serverpush.server.core import log, presence
 from serverpush.server.transport.server import Transport
 
 Cluster, State, Stream = cluster.Cluster, stream.State, stream.Stream
@@ -35,6 +35,29 @@ def take_a_batch_again():
     Cluster._take = lambda self, reported: self._intake.take(reported)
 
 
+def remember_batches_of_another_life():
+    begin = Cluster._begin
+
+    def remembering(self, state, lost=""):
+        batches = self._batches.copy()
+        begin(self, state, lost)
+        self._batches.update(batches)
+
+    Cluster._begin = remembering
+
+
+def follow_what_is_ahead():
+    cluster.AHEAD_SECONDS = float("inf")
+
+
+def tell_newer_pages_old_news():
+    log.Log.hears_from = lambda self, since: self.head
+
+
+def read_on_without_turns():
+    Cluster._let_others = lambda self, turn: turn
+
+
 def see_no_holes():
     State.trimmed = property(lambda self: 0)
 
@@ -45,6 +68,10 @@ def see_no_losses():
 
 def be_deaf():
     Cluster.is_open = property(lambda self: self._is_open)
+
+
+def keep_clients_while_deaf():
+    Cluster.is_cut_off = property(lambda self: False)
 
 
 def answer_while_deaf():

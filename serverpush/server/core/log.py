@@ -125,6 +125,14 @@ class Log:
         """The position that stands for a time in seconds: all that came later follows it."""
         return Position(_milliseconds(timestamp), 0, self.epoch)
 
+    def hears_from(self, since: Position) -> Position:
+        """After which position something that comes is new to one who stands at ``since``.
+
+        A log that is shared may have been read less far than that.
+        """
+        is_ahead = self._is_shared and since.epoch == self.epoch
+        return max(since, self.head) if is_ahead else self.head
+
     def covers(self, since: Position) -> bool:
         """Is everything that came after ``since`` still here?"""
         return since.epoch == self.epoch and since >= self.floor

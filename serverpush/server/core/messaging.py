@@ -52,7 +52,8 @@ class Messaging:
         self._people = People()
         self._bearers = Bearers()
         self._unseen: dict[str, Unseen] = {}
-        self._followers: dict[Topic, dict[str, None]] = {}
+        # With the position from which on each hears.
+        self._followers: dict[Topic, dict[str, Position]] = {}
         self._followed: dict[str, dict[Topic, None]] = {}
 
     # Connections
@@ -96,7 +97,7 @@ class Messaging:
 
         Where that is not known, it may be one of those whose access has ``ended``.
         """
-        self._add(id, EVERYBODY)
+        self._add(id, EVERYBODY, since)
         topics = [EVERYBODY]
         user, session = whose.user, whose.session
         if whose.bearer and not user:
@@ -107,7 +108,7 @@ class Messaging:
             return [End((id,))]
         if user or known:
             topics.append(user_topic(user or known))
-            self._add(id, topics[-1])
+            self._add(id, topics[-1], since)
         elif found is None:
             stranger = self._people.add(id, whose.key, session)
             last = self._log.topics.last_to_users
@@ -158,7 +159,7 @@ class Messaging:
         Raises ``BadMessage`` where it follows too many.
         """
         self.check_room(id, topic)
-        self._add(id, topic)
+        self._add(id, topic, since)
         return self._replay(id, [topic], since)
 
     def check_room(self, id: str, topic: Topic) -> None:
@@ -199,7 +200,12 @@ class Messaging:
         position = self._log.append(message, now)
         if self._log.topics.last_to_users == position:
             self._suspect_strangers(message.topics, before)
-        ids = dict.fromkeys(id for topic in message.topics for id in self._followers.get(topic, ()))
+        ids = dict.fromkeys(
+            id
+            for topic in message.topics
+            for id, since in self._followers.get(topic, {}).items()
+            if since < position or since.epoch != position.epoch
+        )
         at = min(message.at or now, now)
         return position, list(self._sends(ids, (position, message), message.topics[:1], at))
 
@@ -288,12 +294,12 @@ class Messaging:
         if user and not self._bind(stranger.id, user):
             yield End((stranger.id,))
         elif user:
-            self._add(stranger.id, user_topic(user))
+            self._add(stranger.id, user_topic(user), since or self._log.head)
             if since is not None:
                 yield from self._replay(stranger.id, [user_topic(user)], since)
 
-    def _add(self, id: str, topic: Topic) -> None:
-        self._followers.setdefault(topic, {})[id] = None
+    def _add(self, id: str, topic: Topic, since: Position) -> None:
+        self._followers.setdefault(topic, {})[id] = self._log.hears_from(since)
         self._followed.setdefault(id, {})[topic] = None
 
     def _remove(self, id: str, topic: Topic) -> None:
