@@ -5,7 +5,8 @@ means that the middleware is left out, and that the signals' receivers are disco
 
 Reads lines ``WHAT COUNT ROUNDS``, ``WHAT`` being ``save``, ``plain`` or ``three``; answers each
 with medians in seconds of CPU for one: of the thread that does it without, of the same with, and
-of the thread that reports, with. ``page`` is answered with the HTML of ``three``, as JSON.
+of the thread that reports, with. ``page BOOKS`` is answered with the HTML of ``three`` as JSON,
+when so many books are there that it is about.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def main() -> None:
     from django.test import RequestFactory, override_settings
 
     from serverpush.web import changes
-    from tests.project.models import Author
+    from tests.project.models import Author, Book
 
     call_command("migrate", run_syncdb=True, verbosity=0)
     author = Author.objects.create(name="Jane")
@@ -56,7 +57,9 @@ def main() -> None:
         "three": (get(bare, "/three/"), get(handler, "/three/")),
     }
     for line in sys.stdin:
-        if line == "page\n":
+        if line.startswith("page"):
+            while Book.objects.count() < int(line.split()[1]):
+                Book.objects.create(title="Emma")
             response = handler(dict(requests.get("/three/").environ), lambda *_: None)
             print(json.dumps(response.content.decode()))
         else:

@@ -20,9 +20,14 @@ class Crowd:
         self._process = process
         self._peer = peer
         self.lost = 0
+        # Of CPU, that the load client has used.
+        self.seconds = 0.0
 
-    def connect(self, count: int, at_once: int = 1) -> None:
-        """Open so many connections, and wait until all are ready."""
+    def connect(self, count: int, at_once: int = 1, *, strangers: bool = False) -> None:
+        """Open so many connections, and wait until all are ready.
+
+        ``strangers`` have a cookie each.
+        """
         peer = self._peer
         self._ask(
             connect=count,
@@ -32,6 +37,7 @@ class Crowd:
             ready=peer.ready,
             hello=peer.hello,
             at_once=at_once,
+            strangers=strangers,
         )
 
     def wait(self, count: int) -> float:
@@ -45,6 +51,7 @@ class Crowd:
 
     def _ask(self, **command: Any) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self._process.ask(json.dumps(command)))
+        self.seconds = answer["cpu"]
         return answer
 
 

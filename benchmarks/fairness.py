@@ -53,7 +53,7 @@ def _join(live: Live, crowd: Crowd, pk: int, count: int) -> list[Member]:
 
 
 def _times(live: Live, quiet: Member, saves: int) -> list[float]:
-    """Milliseconds from just before each commit to its event."""
+    """Milliseconds from each commit to its event."""
     times = []
     with saver(live) as site:
         for _ in range(saves):

@@ -14,6 +14,8 @@ from benchmarks.peers import Peer, bare, nchan, node, ours, python
 from benchmarks.watching import cpu_seconds, resident
 
 CLIENTS = 1000
+FIRST = 50
+"""Clients that come before the measuring: they pay for what is made once."""
 EVENTS = 40
 ROUNDS = 5
 Server = Callable[[], AbstractContextManager[Peer]]
@@ -26,19 +28,25 @@ PEERS: list[Server] = [
     python.uvicorn,
     python.channels,
 ]
+COMPARED = 3
+"""Of the peers, those after the first with which that is compared."""
 
 
 @dataclass
 class Measured:
-    """Of one server: µs of CPU a delivery in each round, seconds from publishing to the last
-    client, µs of CPU a connection made, bytes of memory a connection."""
+    """Of one server, a figure for each round.
+
+    µs of CPU a delivery, the same of the load client, seconds from publishing to the last
+    client, µs of CPU a connection made, bytes of memory a connection.
+    """
 
     peer: Peer
     crowd: Crowd
     deliveries: list[float] = field(default_factory=list)
+    readings: list[float] = field(default_factory=list)
     lasts: list[float] = field(default_factory=list)
-    connection: float = 0.0
-    memory: float = 0.0
+    connections: list[float] = field(default_factory=list)
+    memories: list[float] = field(default_factory=list)
 
     def cpu(self) -> float:
         return (
@@ -46,12 +54,30 @@ class Measured:
         )
 
     def connect(self, count: int) -> None:
-        # The first ones pay for what is made once.
-        self.crowd.connect(50)
         cpu, memory = self.cpu(), resident(self.peer.pids)
-        self.crowd.connect(count - 50)
-        self.connection = (self.cpu() - cpu) / (count - 50) * 1e6
-        self.memory = (resident(self.peer.pids) - memory) / (count - 50)
+        self.crowd.connect(count)
+        if self.peer.pids:
+            self.connections.append((self.cpu() - cpu) / count * 1e6)
+            self.memories.append((resident(self.peer.pids) - memory) / count)
+
+    def round(self, count: int) -> None:
+        before, reading = self.cpu(), self.crowd.seconds
+        lasts, lost = [], self.crowd.lost
+        for _ in range(EVENTS):
+            # Whoever did not get one event gets none after it.
+            began, here = time.time(), count - self.crowd.lost
+            self.peer.publish()
+            lasts.append(self.crowd.wait(here) - began)
+        delivered = EVENTS * count - (self.crowd.lost - lost)
+        self.deliveries.append((self.cpu() - before) / delivered * 1e6)
+        self.readings.append((self.crowd.seconds - reading) / delivered * 1e6)
+        self.lasts.append(statistics.median(lasts))
+
+    def warm(self) -> None:
+        """Forget a round that was to warm up."""
+        self.deliveries.clear()
+        self.readings.clear()
+        self.lasts.clear()
 
     def told(self) -> str:
         cpu, last = statistics.median(self.deliveries), statistics.median(self.lasts)
@@ -60,16 +86,24 @@ class Measured:
             told += f", {self.crowd.lost} events never"
         if not self.peer.pids:
             return told
-        memory = f"{self.memory / 1024:.1f} KiB of memory a connection"
-        return f"{told}; {self.connection:.0f} µs of CPU and {memory}"
+        connection, memory = map(statistics.median, (self.connections, self.memories))
+        return (
+            f"{told}; {connection:.0f} µs of CPU and {memory / 1024:.1f} KiB of memory a connection"
+        )
 
-    def round(self, count: int) -> None:
-        before = self.cpu()
-        for _ in range(EVENTS):
-            began, lost = time.time(), self.crowd.lost
-            self.peer.publish()
-            self.lasts.append(self.crowd.wait(count - lost) - began)
-        self.deliveries.append((self.cpu() - before) / (EVENTS * count) * 1e6)
+    def beside(self, other: Measured) -> str:
+        """How many times as much as another: medians of the rounds' ratios."""
+        pairs = {
+            "CPU of a delivery": (self.deliveries, other.deliveries),
+            "time to the last": (self.lasts, other.lasts),
+            "CPU of a connection": (self.connections, other.connections),
+            "memory of a connection": (self.memories, other.memories),
+        }
+        return ", ".join(
+            f"{statistics.median(map(_ratio, own, others)):.2f} × the {what}"
+            for what, (own, others) in pairs.items()
+            if others
+        )
 
 
 def run(
@@ -81,20 +115,33 @@ def run(
         for each in peers:
             peer = stack.enter_context(each())
             all_of_them.append(Measured(peer, stack.enter_context(crowd(peer))))
-        for each in all_of_them:
-            each.connect(clients)
+            all_of_them[-1].crowd.connect(FIRST)
+        for _ in range(rounds):
+            for each in all_of_them:
+                each.connect((clients - FIRST) // rounds)
         gc.disable()
         for number in range(rounds + 1):
             for each in all_of_them:
                 each.round(clients)
-            if not number:
-                # A round to warm up.
-                for each in all_of_them:
-                    each.deliveries.clear()
-                    each.lasts.clear()
+                if not number:
+                    each.warm()
     return all_of_them
 
 
 def measure() -> list[tuple[str, str]]:
     """The rows of the table: what, and the figure."""
-    return [(f"{each.peer.name}: one event to {CLIENTS:,}", each.told()) for each in run()]
+    what = f"one event to {CLIENTS:,}"
+    found = run()
+    own, *others = found
+    rows = [(f"{each.peer.name}: {what}", each.told()) for each in found]
+    for each in others[:COMPARED]:
+        rows.append((f"{own.peer.name} beside {each.peer.name}: {what}", own.beside(each)))
+    # What sends fastest keeps it busiest.
+    reading = min(statistics.median(each.readings) for each in found if each.readings)
+    told = f"{reading:.1f} µs of its CPU an event: it can read {1e6 / reading:,.0f} a second"
+    return [*rows, ("the load client, which reads them", told)]
+
+
+def _ratio(own: float, other: float) -> float:
+    # A round in which a peer's memory did not grow says nothing, and is none of the middle ones.
+    return own / other if other else float("inf")

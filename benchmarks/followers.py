@@ -27,8 +27,3 @@ def measure() -> list[tuple[str, str]]:
 
 def _what(measured: Measured) -> str:
     return f"{measured.peer.name}: a model changed, a template rendered, {CLIENTS:,} pages follow"
-
-
-if __name__ == "__main__":
-    for row in measure():
-        print(*row, sep=": ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from functools import lru_cache
@@ -67,6 +68,20 @@ def debian() -> Path:
     return root
 
 
+def versions() -> dict[str, str]:
+    """What was installed, and which version of each."""
+    code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+    names = ("python-socketio", "eventlet", "uvicorn", "channels", "channels-redis", "turbo-django")
+    found = dict(zip(names, _run(python(), "-c", code, *names).split(), strict=True))
+    package = json.loads((node_modules() / "socket.io" / "package.json").read_text())
+    found["Node"] = f"{_run('node', '--version').strip()} with socket.io {package['version']}"
+    debian()
+    for name in ("nginx", "libnginx-mod-nchan", "redis-server"):
+        (package_file,) = (FOLDER / "packages").glob(f"{name}_*.deb")
+        found[name] = _run("dpkg-deb", "-f", package_file, "Version").strip()
+    return found
+
+
 def compiled(source: Path, *options: str) -> Path:
     """A shared library of a C file, compiled with the machine's ``cc``."""
     made = FOLDER / f"{source.stem}.so"
@@ -80,7 +95,7 @@ def _say(what: str) -> None:
     print(f"  installing {what} into {FOLDER.relative_to(HERE.parent)}", flush=True)
 
 
-def _run(*command: str | Path, cwd: Path | None = None) -> None:
+def _run(*command: str | Path, cwd: Path | None = None) -> str:
     try:
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -88,3 +103,4 @@ def _run(*command: str | Path, cwd: Path | None = None) -> None:
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-2000:]
         raise NotInstalled(f"{' '.join(map(str, command[:4]))} … failed: {said}")
+    return done.stdout

@@ -8,15 +8,19 @@ It reads commands as lines of JSON and answers each with one:
     Socket.IO with ``auth``, or of bare WebSockets without it, where ``"hello"`` is sent
     first. ``ready`` is how the packet begins by which one is, empty where it is at once;
     ``mark`` is how events begin. ``"at_once"`` is how many may be on their way, 1 by default.
+    With ``"strangers"`` each has a cookie of its own, as visitors of one page do.
 ``{"wait": 1000}``
     waits until so many more events have come; answers when the last came, in seconds
     since the epoch. Those that have not within five seconds are ``missing``.
+
+Each answer has ``cpu``, the seconds of CPU that this process has used.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import resource
 import sys
@@ -86,11 +90,17 @@ class Connection(WSListener):  # type: ignore[misc]
 async def connect(counter: Counter, kept: list[Any], told: dict[str, Any]) -> None:
     """Open the connections that a command asks for."""
     turns = asyncio.Semaphore(told.get("at_once", 1))
+    numbers = itertools.count(len(kept))
 
     async def one() -> None:
+        headers = [("Cookie", f"visitor={next(numbers)}")] if told["strangers"] else []
         async with turns:
             made = Connection(counter, told)
-            kept.append(await ws_connect(lambda: made, told["url"], enable_auto_pong=True))
+            kept.append(
+                await ws_connect(
+                    lambda: made, told["url"], enable_auto_pong=True, extra_headers=headers
+                )
+            )
             await made.ready.wait()
 
     await asyncio.gather(*(one() for _ in range(told["connect"])))
@@ -122,6 +132,7 @@ async def main() -> None:
             "events": counter.events,
             "last": counter.last,
             "missing": counter.missing,
+            "cpu": time.process_time(),
         }
         print(json.dumps(answer), flush=True)
 

@@ -5,6 +5,7 @@ Reads lines ``page KIND BEGIN COUNT``, answered with a token, and ``save KIND``.
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 
@@ -12,6 +13,7 @@ import django
 
 # Where renderings are made from: a page that the site has.
 PATH, HOST = "/author/1/", "127.0.0.1"
+TAGS = 1000
 
 
 def main() -> None:
@@ -30,7 +32,9 @@ def main() -> None:
         "none": lambda number: {"pk": number},
     }
     book = Book.objects.create(pk=1, title="Emma", stock=1)
-    tag = Tag.objects.create(name="new")
+    Tag.objects.bulk_create(Tag(name=str(number)) for number in range(TAGS))
+    # Of one that waits to be reported a second save would be the same report.
+    tags = itertools.cycle(Tag.objects.all())
 
     def page(kind: str, begin: str, count: str) -> str:
         entries = [
@@ -44,7 +48,7 @@ def main() -> None:
 
     def save(kind: str) -> str:
         if kind == "none":
-            tag.save()
+            next(tags).save()
         else:
             book.title = f"Emma {time.time()}"
             book.save()

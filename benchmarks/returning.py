@@ -69,8 +69,3 @@ def _reach(peer: Peer, those: Crowd, clients: int) -> None:
     those.wait(clients)
     if those.lost:
         raise RuntimeError(f"{those.lost} of {clients} clients that came back got no event")
-
-
-if __name__ == "__main__":
-    for row in measure():
-        print(*row, sep=": ")

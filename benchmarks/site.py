@@ -48,5 +48,5 @@ class Saver:
         self.pid = process.pid
 
     def save(self) -> float:
-        """Save the author; returns when, in seconds since the epoch, just before the commit."""
+        """Save the author; returns when that was committed, in seconds since the epoch."""
         return float(self._process.ask("save"))

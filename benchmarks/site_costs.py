@@ -14,6 +14,7 @@ from tests.live.clients import page_record
 
 ROUNDS = 60
 COUNT = 200
+BOOKS = 100
 NOBODY = 1
 """A port at which nobody listens."""
 
@@ -30,9 +31,9 @@ class Site:
             float(each) * 1e6 for each in self._process.ask(f"{what} {count} {rounds}").split()
         )
 
-    def token_size(self) -> int:
-        """Bytes of the token of the page with three updates."""
-        return len(page_record(json.loads(self._process.ask("page")))["page"])
+    def token_size(self, books: int) -> int:
+        """Bytes of the token of the page with three updates, one of which lists so many books."""
+        return len(page_record(json.loads(self._process.ask(f"page {books}")))["page"])
 
 
 @contextmanager
@@ -54,13 +55,16 @@ def measure() -> list[tuple[str, str]]:
         for each in (up, down):
             for what in ("save", "plain", "three"):
                 each.costs(what, rounds=2)
+        without, ours, trying = down.costs("save", rounds=15)
+        # By the time, not by the saves: for a second of each round it tries to connect.
+        tries = f"; the thread that reports tries to connect, some {trying * COUNT / 1e4:.1f} %"
         return [
             ("a save, the push server up", _told(*up.costs("save"))),
-            # What its thread does then goes by the time, not by the saves: it tries to connect.
-            ("a save, the push server down", _told(*down.costs("save", rounds=15)[:2], 0)),
+            ("a save, the push server down", _told(without, ours, 0) + f"{tries} of a core"),
             ("a request for a page without updates", _told(*up.costs("plain"))),
             ("a request for a page with three updates", _told(*up.costs("three"))),
-            ("the token of that page", f"{up.token_size()} bytes"),
+            ("the token of that page", f"{up.token_size(0)} bytes"),
+            (f"the same where it lists {BOOKS} books", f"{up.token_size(BOOKS)} bytes"),
         ]
 
 
@@ -69,8 +73,3 @@ def _told(without: float, ours: float, reporting: float) -> str:
     if reporting >= 1:
         told += f"; {reporting:.0f} µs of the thread that reports"
     return told
-
-
-if __name__ == "__main__":
-    for row in measure():
-        print(*row, sep=": ")

@@ -52,10 +52,15 @@ def deflated(payload: bytes) -> bytes | None:
     """The payload of a compressed message; None where it does not pay."""
     if len(payload) < FROM:
         return None
+    data = compressed(payload)
+    return data if len(data) <= WORTH * len(payload) else None
+
+
+def compressed(payload: bytes) -> bytes:
+    """The payload of a compressed message."""
     compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     data = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
-    data = data.removesuffix(TAIL)
-    return data if len(data) <= WORTH * len(payload) else None
+    return data.removesuffix(TAIL)
 
 
 def inflated(payload: bytes, limit: int) -> bytes:
