@@ -105,9 +105,10 @@ def test_servers_and_redis_fail_in_turn(stage, size, capsys):
     kills, restarts, pauses = size((1, 1, 1), (6, 5, 3))
     deploys = size(1, 3)
     stage.fleet.join(kinds.mixed(clients, ROWS, GROUPS))
-    servers = itertools.count()
-    faults = [lambda: stage.kill(next(servers))] * kills
-    faults += [lambda: stage.restart(next(servers))] * deploys
+    # Each kind goes round all servers by itself.
+    killed, restarted = itertools.count(), itertools.count(1)
+    faults = [lambda: stage.kill(next(killed))] * kills
+    faults += [lambda: stage.restart(next(restarted))] * deploys
     faults += [stage.restart_redis] * restarts
     faults += [lambda: stage.pause_redis(pause)] * pauses
     # In turn, of each kind its share.
