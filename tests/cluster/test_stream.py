@@ -142,6 +142,22 @@ class TestTrim:
         stream.trim(stream.now())
         assert 5 <= stream.state(START).kept <= 15
 
+    def test_by_number(self, stream, monkeypatch):
+        monkeypatch.setattr("serverpush.stream.MAX_RECORDS", 100)
+        for number in range(350):
+            stream.add(notice(number))
+        # Redis forgets whole blocks of a hundred.
+        assert 100 <= stream.state(START).kept < 200
+
+    def test_ends_by_number(self, stream, monkeypatch):
+        monkeypatch.setattr("serverpush.stream.MAX_RECORDS", 100)
+        for number in range(350):
+            stream.add(records.ending(str(number), Ending(users=(str(number),))))
+        found, since = stream.ends()
+        assert 100 <= len(found) < 200
+        # Of those before the first that is kept nobody knows.
+        assert since > 0
+
 
 class Old(socketserver.StreamRequestHandler):
     """Says that it is a Redis from before there were streams."""
