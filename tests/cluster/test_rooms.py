@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import requests
 
 from serverpush.protocol import Position
-from tests.live.clients import refusal
-from tests.live.processes import wait_until
+from serverpush.server.parts import REMOTE_SKEW
+from tests.live.clients import Client, refusal
+from tests.live.processes import Live, wait_until
 
 
 def save_author(two, name):
@@ -78,6 +80,37 @@ def test_a_change_that_was_missed_is_replayed_by_another_server(two):
     there = two.client(1, visitor, page=record["page"], since=safe)
     there.event("serverpush:ready")
     assert "Clara" in str(there.event("author")[0])
+
+
+@pytest.mark.parametrize("ahead", [-3600, 3600])
+def test_a_pages_time_is_compared_with_redis_clock(two, ahead):
+    """The push server's own is wrong by an hour."""
+    # An address of this machine that is not taken for one.
+    url = two.redis.url.replace("127.0.0.1", "0.0.0.0")
+    environ = {"LIVE_BACKEND": url, "LIVE_CLOCK_AHEAD": str(ahead)}
+    watching = two.open(0, two.visitor(), "/author/1/")
+    with Live(two.folder, {**two.site.environ, **environ}) as other:
+        other.start_push()
+        two.send(notify_all=["before"])
+        watching.event("message")
+        record, _ = two.visitor().load("/author/1/")
+        two.send(notify_all=["after"])
+        watching.event("message")
+        save_author(two, f"Dora {ahead}")
+        last = Position.parse(watching.event("author")[1]["id"])
+
+        def has_read_all():
+            health = requests.get(f"{other.notifier_url}/health", timeout=20).json()
+            return Position.parse(health["position"]) >= last
+
+        wait_until(has_read_all, "there is nothing but what is to be replayed")
+        # What is allowed for the difference of the machines' clocks, there is not here.
+        since = float(record["since"]) + REMOTE_SKEW
+        page = Client(other.push_url, {"page": record["page"], "since": since})
+        page.event("serverpush:ready")
+        assert page.event("message")[0] == "after"
+        assert f"Dora {ahead}" in str(page.event("author")[0])
+        page.close()
 
 
 def test_a_route_reaches_who_follows_it_on_both(two):
