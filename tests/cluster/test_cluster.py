@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,7 +30,7 @@ from serverpush.server.intake import Intake
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.transport import loop
 from serverpush.stream import Stream
-from tests.cluster.redis import RedisServer
+from tests.cluster.redis import RedisServer, free_port
 
 MODELS = {
     "shop.book": ModelInfo("shop.book", ("shop.book",), key="integer"),
@@ -39,6 +40,8 @@ LOG = "serverpush:{serverpush}:log"
 SECONDS = 10
 KEY = ("tab", "")
 LEFT = ("unsubscribe", "room")
+# As it is, not as these tests have it.
+LAST_DELAY = cluster.LAST_DELAY
 
 
 class Emitter:
@@ -362,6 +365,38 @@ class TestFaults:
             until(lambda: one.cluster.is_open, "it hears again")
 
         play(1, scene)
+
+    def test_it_knows_within_ten_seconds(self, play, monkeypatch):
+        clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
+        monkeypatch.setattr(cluster, "time", clock)
+
+        def scene(one):
+            clock.now += 5
+            until(lambda: one.cluster.unheard == 0, "the last beat is heard")
+            clock.now += 9
+            assert one.cluster.status == "ok"
+            clock.now += 1.01
+            assert one.cluster.status != "ok"
+
+        play(1, scene)
+
+    def test_without_redis_it_tries_less_and_less_often(self, monkeypatch):
+        monkeypatch.setattr(cluster, "LAST_DELAY", LAST_DELAY)
+        delays = []
+
+        class Enough(Exception):
+            pass
+
+        def sleep(seconds):
+            delays.append(seconds)
+            if len(delays) == 6:
+                raise Enough
+
+        monkeypatch.setattr(loop, "sleep", sleep)
+        alone = Server(f"redis://127.0.0.1:{free_port()}/0", "alone")
+        with pytest.raises(Enough):
+            loop.run(alone.cluster._follow)
+        assert delays == [0.25, 0.5, 1, LAST_DELAY, LAST_DELAY, LAST_DELAY]
 
     def test_a_gap_that_could_not_be_told_is_told_later(self, play, redis):
         def scene(one, other):
