@@ -62,6 +62,7 @@ class Admissions:
         refuses: has the access ended to a page rendered then (seconds since the epoch)?
         head: where the log stands.
         report: takes what the operator has to know.
+        clock: seconds since the epoch.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class Admissions:
         refuses: Callable[[Visit, float], bool],
         head: Callable[[], Position],
         report: Callable[[str], None],
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._resolve = resolve
         self._refuses = refuses
         self._head = head
@@ -88,7 +91,9 @@ class Admissions:
         )
         since = since_of(auth.get("since"))
         head = self._head()
-        user, made, bearer = _user(auth["user"]) if "user" in auth else ("", time.time(), "")
+        user, made, bearer = "", self._clock(), ""
+        if "user" in auth:
+            user, made, bearer = _user(auth["user"], made)
         if "page" in auth:
             page = _page(auth["page"])
         elif "url" in auth:
@@ -137,7 +142,7 @@ class Admissions:
             query=query.removeprefix("?"),
             host=host,
             secure=secure,
-            time=time.time(),
+            time=self._clock(),
         )
         result = self._resolve(ResolveJob(wanted, visitor))
         if result.page is None:
@@ -186,13 +191,16 @@ def _page(token: Any) -> Page:
         raise Refused(error.code, str(error)) from None
 
 
-def _user(token: Any) -> tuple[str, float, str]:
-    """The user's key, when the token was made, and its hash if only the project understands it."""
+def _user(token: Any, now: float) -> tuple[str, float, str]:
+    """The user's key, when the token was made, and its hash if only the project understands it.
+
+    Of that one nobody knows when it was made: ``now``.
+    """
     try:
         return *tokens.verify_user(token), ""
     except BadToken as error:
         if error.code == "bad_token" and tokens.is_opaque(token):
-            return "", time.time(), tokens.token_hash(token)
+            return "", now, tokens.token_hash(token)
         raise Refused(error.code, str(error)) from None
 
 

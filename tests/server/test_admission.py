@@ -55,7 +55,7 @@ def admit(asked, reports, access):
         found = job.page.path != "/missing/"
         return ResolveResult(PAGE if found else None, "" if found else "there is no such page")
 
-    admissions = Admissions(resolve, access.refuses, lambda: HEAD, report=reports.append)
+    admissions = Admissions(resolve, access.refuses, lambda: HEAD, reports.append, time.time)
     return lambda auth, **environ: admissions.admit(Client(**environ), auth)
 
 
@@ -313,6 +313,7 @@ def test_a_path_makes_no_line_of_its_own(asked, caplog):
         lambda visit, rendered: False,
         lambda: HEAD,
         report=asked.append,
+        clock=time.time,
     )
     caplog.set_level("INFO", "serverpush.server")
     with pytest.raises(Refused):
@@ -354,3 +355,16 @@ def test_nobody_else_is_believed(admit):
         admit({"url": "/"}, REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR=f"10.0.1.{number}")
     with pytest.raises(Refused):
         admit({"url": "/"}, REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR="10.0.2.1")
+
+
+def test_a_page_by_url_has_the_time_of_the_push_servers_clock(asked):
+    # That may be another's, where it follows Redis.
+    admissions = Admissions(
+        lambda job: ResolveResult(asked.append(job) or PAGE),
+        lambda visit, rendered: False,
+        lambda: HEAD,
+        report=asked.append,
+        clock=lambda: 1234.5,
+    )
+    admissions.admit(Client(), {"url": "/news/"})
+    assert asked[0].page.time == 1234.5
