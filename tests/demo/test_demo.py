@@ -71,15 +71,11 @@ def test_its_migrations_are_complete(environ):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_it_answers_when_it_says_so(demo, environ):
-    _, address = demo
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_answers_when_it_says_so_and_a_signal_ends_it_and_frees_its_ports(demo, environ, number):
+    process, address = demo
     assert status_of(address) == 200
     assert status_of(f"http://127.0.0.1:{environ['NOTIFIER_PORT']}/health") == 200
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_and_frees_its_ports(demo, environ, number):
-    process, _ = demo
     process.send_signal(number)
     rest, errors = process.communicate(timeout=4)
     assert (process.returncode, rest.strip(), errors) == (0, "", "")

@@ -638,6 +638,11 @@ def test_history_that_is_gone_is_a_refresh():
     assert world.refreshes("a") == ["history"]
 
 
+def test_a_time_is_to_come_if_clocks_can_not_differ_by_so_much(world):
+    assert world.dispatch.is_to_come(1000.5, 1000)
+    assert not world.dispatch.is_to_come(1000, 1000)
+
+
 def test_another_epoch_is_a_refresh(world):
     page = world.page(where(pk=1))
     world.connect("a", page, since=replace(world.log.head, epoch="other"))
