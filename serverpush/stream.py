@@ -155,9 +155,9 @@ class Stream:
             **{"protocol": 2, **options},
         )
         self._redis = redis.Redis(connection_pool=self._pool)
-        # The life of the stream, and what was added last.
+        # The life of the stream; what was added last, and in which life.
         self._known = ""
-        self._added = START
+        self._added, self._added_in = START, ""
         # Has a connection been made since that was seen to be there?
         self._is_new = True
 
@@ -184,7 +184,7 @@ class Stream:
                 if id is None:
                     self._begin(self._known)
                 elif not self._has_begun_anew():
-                    self._added = id
+                    self._added, self._added_in = id, self._known
                     return id
             raise RedisError("its stream is deleted again and again")
 
@@ -210,7 +210,8 @@ class Stream:
             return False
         state = self.state(self._added)
         self._is_new = False
-        is_lost = state.has_lost(self._added)
+        # Where another life has begun since, all have been told.
+        is_lost = state.life == self._added_in and state.has_lost(self._added)
         self._added = START
         if is_lost:
             self._begin(state.life)

@@ -107,6 +107,19 @@ class TestLosses:
         assert stream.state(START).life != life
         assert read_all(stream)[0] == [notice(2)]
 
+    def test_who_added_to_a_life_that_was_ended_goes_on_in_the_next(self, stream, redis):
+        ahead = int((stream.now() + 3600) * 1000)
+        redis.client().xadd(LOG, {"foreign": "x"}, id=f"{ahead}-0")
+        stream.add(notice(1))
+        other = Stream(redis.url)
+        other.renew(other.state(START).life)
+        life = other.state(START).life
+        other.close()
+        redis.client().client_kill_filter(_type="normal", skipme=True)
+        stream.add(notice(2))
+        assert stream.state(START).life == life
+        assert read_all(stream)[0] == [notice(2)]
+
     def test_who_lost_the_connection_alone_goes_on(self, stream, redis):
         life = stream.state(START).life
         stream.add(notice(1))
