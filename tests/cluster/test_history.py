@@ -100,7 +100,7 @@ def size(request):
 
 def test_servers_and_redis_fail_in_turn(stage, size, capsys):
     # More would be more than two cores can render three times.
-    writes, rate, notes = size(600, 10_000), size(30, 15), 22
+    writes, rate, notes = size(450, 10_000), 15, 22
     clients, pause = size(15, 300), size(3, 10)
     kills, restarts, pauses = size((1, 1, 1), (6, 5, 3))
     deploys = size(1, 3)

@@ -12,7 +12,8 @@ from serverpush.tokens import sign_topic
 from .clients import Client, refusal
 from .processes import Live, wait_until
 
-SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.live.settings_rooms"}
+# One renderer may have to wait while the other goes on.
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.live.settings_rooms", "LIVE_RENDERERS": "2"}
 
 
 @pytest.fixture(scope="module")
