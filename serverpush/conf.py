@@ -199,7 +199,7 @@ class Config:
     )
     state_file: str | None = _setting(
         None,
-        "where a graceful stop leaves the log; None: by project and port, in the "
+        "where a graceful stop leaves the log; None: by project and notifier port, in the "
         "user's state directory",
         _path,
     )
@@ -321,20 +321,24 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def state_file(port: int) -> Path:
-    """Where the log is left for the next start of the server on ``port``."""
+def state_file(notifier_port: int) -> Path:
+    """Where the log of what was reported to this port is left for the next start.
+
+    Not by the port of browsers: one server at a time can take the notifier's, so the
+    last that was told of changes has left it, wherever browsers connected.
+    """
     chosen = config().state_file
     if chosen is not None:
         return Path(chosen)
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     module = os.environ.get("DJANGO_SETTINGS_MODULE", "")
     project = hashlib.sha256(f"{settings.SECRET_KEY}:{module}".encode()).hexdigest()[:12]
-    return Path(home) / "django-serverpush" / f"{project}-{port}.json"
+    return Path(home) / "django-serverpush" / f"{project}-{notifier_port}.json"
 
 
-def losses_file(port: int) -> Path:
+def losses_file(notifier_port: int) -> Path:
     """Where a process that ends without having reported its changes leaves word of it."""
-    path = state_file(port)
+    path = state_file(notifier_port)
     return path.with_name(path.name + ".losses")
 
 

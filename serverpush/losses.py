@@ -21,7 +21,7 @@ logger = logging.getLogger("serverpush")
 def leave() -> None:
     """Say that something is missing in the log."""
     try:
-        _leave(losses_file(config().port))
+        _leave(losses_file(config().notifier_port))
     except (OSError, ImproperlyConfigured) as error:
         _log(error)
 
@@ -40,7 +40,7 @@ class Will:
             return
         self._is_left = True
         try:
-            self._write(losses_file(config().port))
+            self._write(losses_file(config().notifier_port))
         except (OSError, ImproperlyConfigured) as error:
             _log(error)
 

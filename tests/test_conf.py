@@ -133,15 +133,15 @@ def test_unknown_names_and_the_nearest(settings):
 class TestStateFile:
     def test_a_chosen_one(self, settings, tmp_path):
         settings.SERVERPUSH_STATE_FILE = tmp_path / "state"
-        assert conf.state_file(8013) == tmp_path / "state"
+        assert conf.state_file(8014) == tmp_path / "state"
 
-    def test_by_project_and_port(self, settings, monkeypatch, tmp_path):
+    def test_by_project_and_notifier_port(self, settings, monkeypatch, tmp_path):
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-        one = conf.state_file(8013)
+        one = conf.state_file(8014)
         assert one.parent == tmp_path / "django-serverpush"
-        assert conf.state_file(8013) == one != conf.state_file(8014)
+        assert conf.state_file(8014) == one != conf.state_file(8024)
         settings.SECRET_KEY = "another"
-        assert conf.state_file(8013) != one
+        assert conf.state_file(8014) != one
 
 
 class TestChannels:

@@ -27,7 +27,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="there are no wills elsewh
 @pytest.fixture
 def path(settings, tmp_path):
     settings.SERVERPUSH_STATE_FILE = str(tmp_path / "state.json")
-    return losses_file(8013)
+    return losses_file(8014)
 
 
 @pytest.fixture
@@ -69,6 +69,15 @@ def test_a_word_is_taken_once(path):
     losses.leave()
     assert Words(path).take()
     assert not Words(path).take()
+
+
+def test_it_is_left_by_where_changes_are_reported(settings, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    settings.SERVERPUSH_PORT, settings.SERVERPUSH_NOTIFIER_PORT = 8023, 8024
+    losses.leave()
+    losses.Will().leave()
+    word = losses_file(8024)
+    assert set(word.parent.iterdir()) == {word, will_of(os.getpid(), word)}
 
 
 def test_there_is_no_folder_yet(path):

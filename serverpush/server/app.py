@@ -47,7 +47,7 @@ class PushServer:
         config: the settings.
         addresses: where to listen.
         models: what is known of each model, by label.
-        state_file: gives the state file's path for the port that is served.
+        state_file: gives the state file's path for the port where changes are reported.
         serves_site: let all requests that are not for it be answered by the Django site.
     """
 
@@ -96,7 +96,9 @@ class PushServer:
             raise CannotStart(f"a renderer can't start: {error}") from None
         if self._site is not None:
             self._start_site(self._site, port, notifier_host, notifier_port)
-        path = self._state_file(port)
+        # Of several, any of a machine may hear what the site's processes leave there.
+        fed_at = config().notifier_port if self.config.is_shared else notifier_port
+        path = self._state_file(fed_at)
         if self.parts.cluster is not None:
             self.parts.cluster.start()
         # Not before: it can be taken only once.
@@ -113,9 +115,7 @@ class PushServer:
                 notifier_sock, self.parts.notifier, max_connections=NOTIFIER_CONNECTIONS, log=logger
             ),
         ]
-        # Of several, any of a machine may hear what the site's processes leave there.
-        left_at = config().port if self.config.is_shared else port
-        ticking = loop.spawn(self._tick, Words(losses_file(left_at)))
+        ticking = loop.spawn(self._tick, Words(losses_file(fed_at)))
         # What has been loaded stays: looking at it again and again would keep clients waiting.
         gc.collect()
         gc.freeze()

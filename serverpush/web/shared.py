@@ -25,7 +25,7 @@ class Shared:
 
     def __init__(self) -> None:
         self._stream = Stream(config().backend)
-        self._words = Words(losses_file(config().port))
+        self._words = Words(losses_file(config().notifier_port))
         self._look_at = 0.0
         self._owes_word = False
 

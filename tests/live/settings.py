@@ -25,7 +25,8 @@ DATABASES = {
 SERVERPUSH_PORT = int(os.environ.get("LIVE_PORT", "0"))
 SERVERPUSH_NOTIFIER_PORT = int(os.environ.get("LIVE_NOTIFIER_PORT", "0"))
 SERVERPUSH_BACKEND = os.environ.get("LIVE_BACKEND", "memory")
-SERVERPUSH_STATE_FILE = os.environ["LIVE_DATABASE"] + ".state"
+# An empty LIVE_STATE: by project and notifier port.
+SERVERPUSH_STATE_FILE = os.environ.get("LIVE_STATE", os.environ["LIVE_DATABASE"] + ".state") or None
 SERVERPUSH_RENDERERS = int(os.environ.get("LIVE_RENDERERS", "1"))
 SERVERPUSH_RENDER_TIMEOUT = float(os.environ.get("LIVE_RENDER_TIMEOUT", "10"))
 LOGGING = {

@@ -145,6 +145,22 @@ def test_changes_that_a_process_could_not_report_are_a_gap(alone):
     again.close()
 
 
+def test_the_log_goes_on_where_browsers_connect_to_another_port(alone):
+    """Changes went to the same notifier; word of what could not be reported is heard there."""
+    alone.environ |= {"LIVE_STATE": "", "XDG_STATE_HOME": str(alone.folder / "states")}
+    alone.migrate()
+    alone.start_push()
+    before = alone.port
+    assert alone.push.stop() == 0
+    code = "from tests.project.models import Author; Author.objects.create()"
+    assert "not reported" in alone.manage("shell", "-v0", "-c", code).stderr
+    alone.port = 0
+    alone.start_push()
+    assert alone.port != before
+    assert "continuing the log" in alone.push.output
+    alone.push.wait_for("ended before it could report")
+
+
 @pytest.mark.parametrize("text", ['{"version":1,"epoch":"x","head":5,"floor":5,"entries":0}', "["])
 def test_a_damaged_state_file_does_not_stop_the_start(alone, text):
     path = alone.folder / "live.sqlite3.state"

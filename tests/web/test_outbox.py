@@ -579,7 +579,7 @@ class TestWord:
     @pytest.fixture
     def losses(self, settings, tmp_path):
         settings.SERVERPUSH_STATE_FILE = str(tmp_path / "state.json")
-        return losses_file(8013)
+        return losses_file(8014)
 
     def will(self, losses):
         return losses.with_name(f"{losses.name}.{os.getpid()}")
