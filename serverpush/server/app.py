@@ -77,7 +77,8 @@ class PushServer:
 
         ``ready`` is called once, with the addresses and the number of renderers,
         when connections and changes are taken. Raises ``CannotStart`` for a port
-        in use and for renderers that can't start.
+        in use, for renderers that can't start, and for a state file that can't be
+        taken away.
         """
         loop.run(self._run, ready)
 
@@ -94,16 +95,19 @@ class PushServer:
             self.parts.pool.start()
         except ChildFailed as error:
             raise CannotStart(f"a renderer can't start: {error}") from None
-        if self._site is not None:
-            self._start_site(self._site, port, notifier_host, notifier_port)
         # Of several, any of a machine may hear what the site's processes leave there.
         fed_at = config().notifier_port if self.config.is_shared else notifier_port
         path = self._state_file(fed_at)
-        if self.parts.cluster is not None:
-            self.parts.cluster.start()
-        # Not before: it can be taken only once.
-        elif state.load(self.parts.kept, path, self.parts.clock()):
-            logger.info("continuing the log of %s", path)
+        try:
+            if self._site is not None:
+                self._start_site(self._site, port, notifier_host, notifier_port)
+            # Not before: it can be taken only once.
+            self._take_over(path)
+        except CannotStart:
+            if self._site is not None:
+                self._site.stop()
+            self.parts.pool.stop()
+            raise
         servers = [
             loop.serve(
                 sock,
@@ -167,8 +171,16 @@ class PushServer:
         try:
             site.start(**settings)
         except ChildFailed as error:
-            self.parts.pool.stop()
             raise CannotStart(f"the site can't start: {error}") from None
+
+    def _take_over(self, path: Path) -> None:
+        """Go on with the log that is shared, or else with the one that was left."""
+        if self.parts.cluster is not None:
+            if state.drop(path):
+                logger.info("removed the state file %s: the log is in Redis", path)
+            self.parts.cluster.start()
+        elif state.load(self.parts.kept, path, self.parts.clock()):
+            logger.info("continuing the log of %s", path)
 
     def _tick(self, words: Words) -> None:
         while True:

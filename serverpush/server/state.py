@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from serverpush.exceptions import BadMessage
+from serverpush.exceptions import BadMessage, CannotStart
 from serverpush.server.core.access import Access
 from serverpush.server.core.log import Log
 from serverpush.server.core.presence import Presence
@@ -36,13 +36,13 @@ def load(kept: Kept, path: Path, now: float) -> bool:
 
     The file is taken away first: after a crash it would tell of a time long gone.
     One that can't be read is set aside under another name, and the log begins anew.
+    Raises ``CannotStart`` for one that can't be taken away.
     """
     taken = path.with_suffix(".taken")
-    try:
-        path.replace(taken)
-        text = taken.read_text()
-    except FileNotFoundError:
+    if not _take(path, taken):
         return False
+    try:
+        text = taken.read_text()
     except UnicodeDecodeError:
         _set_aside(taken, path, "it is not text")
         return False
@@ -56,6 +56,45 @@ def load(kept: Kept, path: Path, now: float) -> bool:
         return False
     _remove(taken)
     return True
+
+
+def drop(path: Path) -> bool:
+    """Remove what was left at ``path``, where the log is in Redis; was there anything?
+
+    A later start without Redis would take it for the log up to its own time. Raises
+    ``CannotStart`` where it can't be removed.
+    """
+    taken = path.with_suffix(".taken")
+    if not _take(path, taken):
+        return False
+    _remove(taken)
+    return True
+
+
+def _take(path: Path, taken: Path) -> bool:
+    try:
+        path.replace(taken)
+    except OSError as error:
+        if _is_absent(path):
+            # A file system that is read-only says nothing else of it.
+            return False
+        raise CannotStart(
+            f"the state file {path} can't be taken away ({error.strerror or error}), and a later "
+            "start would tell pages by it that they are up to date: remove it, or set "
+            "SERVERPUSH_STATE_FILE to a path whose folder this user may write to"
+        ) from None
+    return True
+
+
+def _is_absent(path: Path) -> bool:
+    """Is there no file, and is that certain?"""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _load(kept: Kept, lines: list[str], now: float) -> None:

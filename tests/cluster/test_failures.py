@@ -95,6 +95,14 @@ def poll(url, auth, address):
 
 
 class TestStart:
+    def test_a_state_file_of_a_time_without_redis_is_removed(self, starting, tmp_path):
+        """Else a push server that has its own log again would take it for the last word."""
+        path = tmp_path / "live.sqlite3.state"
+        path.write_text("")
+        server = starting(f"redis://127.0.0.1:{free_port()}/0").live.push
+        server.wait_for(f"removed the state file {path}")
+        assert not path.exists()
+
     def test_without_redis_it_waits_and_says_so_once(self, starting, redis_server):
         redis = redis_server()
         server = starting(redis.url)

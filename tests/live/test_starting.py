@@ -6,8 +6,16 @@ import os
 import select
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+
+from serverpush import labels
+from serverpush.conf import config
+from serverpush.exceptions import CannotStart
+from serverpush.server.app import Addresses, PushServer
 
 from .clients import Client, browse
 from .processes import MANAGE, Live, Process
@@ -167,6 +175,39 @@ def test_a_damaged_state_file_does_not_stop_the_start(alone, text):
     path.write_text(text)
     alone.start_push()
     assert path.with_suffix(".damaged").read_text() == text
+
+
+def test_a_state_file_that_can_not_be_taken_away_is_named(alone):
+    path = alone.folder / "live.sqlite3.state"
+    path.write_text("")
+    path.with_suffix(".taken").mkdir()
+    line = fails(alone, "127.0.0.1:0", "--noreload", "--notifier-port", "0")
+    assert line.startswith(f"CommandError: the state file {path} can't be taken away (Is a dir")
+
+
+def test_a_start_that_fails_ends_what_it_has_started(tmp_path, monkeypatch):
+    """In a process of its own the system would see to it."""
+    monkeypatch.setenv("LIVE_DATABASE", str(tmp_path / "live.sqlite3"))
+    path = tmp_path / "state.json"
+    path.write_text("")
+    path.with_suffix(".taken").mkdir()
+    before = all_children()
+    server = PushServer(
+        config=replace(config(), renderers=1),
+        addresses=Addresses("127.0.0.1", 0, "127.0.0.1", 0),
+        models=labels.table(),
+        state_file=lambda notifier_port: path,
+        serves_site=True,
+    )
+    with ThreadPoolExecutor(1) as threads, pytest.raises(CannotStart, match=str(path)):
+        threads.submit(server.run, lambda *_: server.stop()).result()
+    assert all_children() == before
+
+
+def all_children():
+    """Of this process, those that nobody has waited for included."""
+    threads = Path("/proc/self/task").iterdir()
+    return {pid for each in threads for pid in (each / "children").read_text().split()}
 
 
 def test_a_start_that_fails_leaves_the_state_file_for_the_next(alone):

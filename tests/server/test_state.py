@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from serverpush.exceptions import CannotStart
 from serverpush.protocol import Change, Ending, Gap, Page, Visitor
 from serverpush.results import AccessResult
 from serverpush.server import state
@@ -141,18 +142,65 @@ def test_a_damaged_one_is_named_and_set_aside(tmp_path, caplog):
     assert str(path) in caplog.text
 
 
-def test_one_that_can_not_be_taken_away_is_not_believed(tmp_path, monkeypatch, caplog):
-    # After a crash it would be there again, and tell of a time long gone.
+@pytest.fixture
+def read_only(monkeypatch):
+    """A file system where nothing can be renamed, not even what is not there."""
+
+    def refuse(self, target):
+        raise OSError(30, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+
+
+class TestOneThatCanNotBeTakenAway:
+    """The next start would find it again, and it tells of a time long gone."""
+
+    @pytest.fixture(params=["load", "drop"])
+    def take(self, request, tmp_path):
+        path = tmp_path / "state.json"
+        if request.param == "drop":
+            return lambda: state.drop(path)
+        return lambda: state.load(kept(log(), access()), path, NOW)
+
+    def test_there_is_no_start(self, take, tmp_path, read_only):
+        path = tmp_path / "state.json"
+        state.save(kept(filled(), access()), path)
+        sentence = rf"{path} can't be taken away \(Read-only file system\).* SERVERPUSH_STATE_FILE"
+        with pytest.raises(CannotStart, match=sentence):
+            take()
+
+    def test_nor_where_it_can_not_be_seen(self, take, monkeypatch, read_only):
+        def hide(self):
+            raise PermissionError(13, "Permission denied", str(self))
+
+        monkeypatch.setattr(Path, "lstat", hide)
+        with pytest.raises(CannotStart):
+            take()
+
+    def test_what_is_not_there_need_not_be(self, take, read_only):
+        assert not take()
+
+
+def test_it_is_dropped_where_the_log_is_elsewhere(tmp_path):
+    path = tmp_path / "state.json"
+    state.save(kept(filled(), access()), path)
+    assert state.drop(path)
+    assert not state.drop(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_can_not_be_read_is_taken_away_all_the_same(tmp_path, monkeypatch, caplog):
     path = tmp_path / "state.json"
     state.save(kept(filled(), access()), path)
 
-    def refuse(self, target):
+    def refuse(self):
         raise PermissionError(13, "Permission denied", str(self))
 
-    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(Path, "read_text", refuse)
     after = log("two", 2000)
     assert not state.load(kept(after, access()), path, NOW)
     assert after.epoch == "two"
+    assert not path.exists()
     assert str(path) in caplog.text
 
 
