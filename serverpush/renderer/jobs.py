@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import copy_context
+from dataclasses import replace
 
 from django.db import close_old_connections, reset_queries
 
@@ -21,6 +22,7 @@ from serverpush.renderer.handler import Chain
 from serverpush.renderer.matching import match
 from serverpush.renderer.once import logger
 from serverpush.renderer.places import sentence
+from serverpush.renderer.redaction import redacted
 from serverpush.renderer.resolving import resolve
 from serverpush.renderer.serializers import render
 from serverpush.renderer.subscribing import subscribe
@@ -45,11 +47,13 @@ def run(chain: Chain, job: Job) -> Result:
     a copied context, so that they end with the job.
     """
     try:
-        return copy_context().run(_run, chain, job)
+        result = copy_context().run(_run, chain, job)
     except BaseException as error:  # noqa: BLE001
-        problem = f"a {type(job).__name__} failed: {sentence(error)}"
+        problem = redacted(f"a {type(job).__name__} failed: {sentence(error)}", job)
         logger.error("%s", problem, exc_info=not isinstance(error, Exception))
         return failure(job, problem)
+    # The push server logs it.
+    return replace(result, error=redacted(result.error, job)) if result.error else result
 
 
 def failure(job: Job, problem: str) -> Result:

@@ -187,6 +187,13 @@ def page_request(page: Page, visitor: Visitor, *, by_script: bool) -> PageReques
     return request
 
 
+def cookie_values(visitor: Visitor) -> list[str]:
+    """The values of all its cookies, as a request has them; of several with one name, too."""
+    environ = {"HTTP_COOKIE": _as_sent(visitor.cookie)}
+    cookies = get_str_from_wsgi(environ, "HTTP_COOKIE", "").split(";")
+    return [value for each in cookies for value in parse_cookie(each).values()]
+
+
 def site_host() -> str:
     """A host that the site answers to: the first that ``ALLOWED_HOSTS`` names."""
     named = (each.removeprefix(".") for each in settings.ALLOWED_HOSTS if each != "*")
