@@ -261,7 +261,8 @@ class Presence:
     def _hear_joined(self, place: Place, was_there: bool) -> None:
         """This server says that a page came; the first one that has it tells the project."""
         channel, key = place
-        member = self._members.get(channel, {}).get(key)
+        # One that has left meanwhile will be told to have left.
+        member = self._members.get(channel, {}).get(key) or self._parting.get(place)
         if place in self._silent and not was_there and member is not None:
             self._tell(Move(channel, key, member, "subscribe"))
         self._silent.discard(place)
@@ -272,8 +273,12 @@ class Presence:
         self._note_changed(place[0])
         own = self._parting.pop(place, None) if server == self._server else None
         is_here = place[1] in self._members.get(place[0], {})
-        # Where nobody knows what was said before, it was subscribed at least by this one.
-        was_last = member or (own if self.elsewhere.member(place) is None else None)
+        # Where nobody knows what was said before, it was subscribed at least by this one; unless
+        # the project has been told that it left, and not that it came again.
+        is_known = place not in self._silent
+        was_last = member or (own if self.elsewhere.member(place) is None and is_known else None)
+        if own is not None and not is_here:
+            self._silent.discard(place)
         if was_last is None or by != self._server:
             return
         if is_here:

@@ -28,6 +28,7 @@ class Servers(RuleBasedStateMachine):
             self.begin(name)
         self.names = {name: name for name in "abc"}
         self.lives = 0
+        # Each with its place in the log: two servers tell theirs in either order.
         self.signals = []
 
     def begin(self, name):
@@ -52,9 +53,12 @@ class Servers(RuleBasedStateMachine):
                 there.lose(server, *rest)
                 self.share(name)
             most = None if most is None else most - 1
+            self.tell(there, self.read[name])
+
+    def tell(self, there, place):
         while (job := there.next_job()) is not None:
             move, _ = job
-            self.signals.append(("+" if move.signal == "subscribe" else "-", move.key[0]))
+            self.signals.append((place, "+" if move.signal == "subscribe" else "-", move.key[0]))
             there.told(move)
 
     def all_catch_up(self):
@@ -71,7 +75,8 @@ class Servers(RuleBasedStateMachine):
         there, key = self.presence[server], (tab, "")
         is_silent = there.member(CHANNEL, key) is not None
         if not is_silent:
-            self.signals.append(("+", tab))
+            # It is asked for before it is there.
+            self.signals.append((len(self.log) + 1, "+", tab))
         ids = self.ids[server].setdefault(tab, [])
         ids.append(f"{server}-{tab}-{len(self.log)}-{len(ids)}-{self.now}")
         there.join(CHANNEL, key, ids[-1], Member("", "", Page("/"), Visitor()), is_silent=is_silent)
@@ -143,8 +148,9 @@ class Servers(RuleBasedStateMachine):
         for each in self.presence.values():
             assert set(each.elsewhere.members(CHANNEL)) == here
             assert each.present(CHANNEL)["total"] == len(here)
+        self.signals.sort(key=lambda signal: signal[0])
         for tab in ("one", "two", "three"):
-            told = [sign for sign, each in self.signals if each == tab]
+            told = [sign for _, sign, each in self.signals if each == tab]
             # In turn: it has come, it has left, and is there now or not.
             assert told == ["+", "-"] * (len(told) // 2) + ["+"] * (len(told) % 2)
             assert ((tab, "") in here) == (len(told) % 2 == 1)
@@ -154,7 +160,10 @@ Servers.TestCase.settings = settings(max_examples=150, stateful_step_count=30, d
 TestServers = Servers.TestCase
 
 
-MEMBER = Member("7", "ada", Page("/"), Visitor())
+def member():
+    return Member("7", "ada", Page("/"), Visitor())
+
+
 KEY = ("tab", "")
 
 
@@ -177,23 +186,23 @@ def signals(presence):
 
 def test_a_page_that_comes_to_one_server_while_it_leaves_another_has_come_anew():
     one, other = servers = two_servers()
-    one.join(CHANNEL, KEY, "1", MEMBER)
+    one.join(CHANNEL, KEY, "1", member())
     hear(servers, "a", one.share())
     one.leave(CHANNEL, "1")
     left = one.share()
     assert other.member(CHANNEL, KEY) is not None, "it comes without a signal"
     # The project may be asked for a while, whether it may come.
     hear(servers, "a", left)
-    other.join(CHANNEL, KEY, "2", MEMBER, is_silent=True)
+    other.join(CHANNEL, KEY, "2", member(), is_silent=True)
     hear(servers, "b", other.share())
     assert (signals(one), signals(other)) == (["unsubscribe"], ["subscribe"])
 
 
 def test_a_page_that_comes_before_it_leaves_has_neither_left_nor_come():
     one, other = servers = two_servers()
-    one.join(CHANNEL, KEY, "1", MEMBER)
+    one.join(CHANNEL, KEY, "1", member())
     hear(servers, "a", one.share())
-    other.join(CHANNEL, KEY, "2", MEMBER, is_silent=True)
+    other.join(CHANNEL, KEY, "2", member(), is_silent=True)
     hear(servers, "b", other.share())
     one.leave(CHANNEL, "1")
     hear(servers, "a", one.share())
@@ -204,11 +213,11 @@ def test_of_a_server_that_was_cut_off_pages_have_come_again_but_those_that_went_
     one, other = servers = two_servers()
     went, stayed = ("went", ""), ("stayed", "")
     for key in (went, stayed):
-        one.join(CHANNEL, key, key[0], MEMBER)
+        one.join(CHANNEL, key, key[0], member())
     hear(servers, "a", one.share())
     other.lose("a", "b")
     assert signals(other) == ["unsubscribe", "unsubscribe"]
-    other.join(CHANNEL, went, "2", MEMBER)
+    other.join(CHANNEL, went, "2", member())
     came = other.share()
     # It reads all that only now.
     one.lose("a", "b")
@@ -220,9 +229,35 @@ def test_of_a_server_that_was_cut_off_pages_have_come_again_but_those_that_went_
     assert signals(other) == []
 
 
+def test_a_page_that_was_given_up_and_leaves_before_it_is_told_has_come_again_and_left():
+    one, other = servers = two_servers()
+    one.join(CHANNEL, KEY, "1", member())
+    hear(servers, "a", one.share())
+    for each in servers:
+        each.lose("a", "b")
+    assert signals(other) == ["unsubscribe"]
+    again = one.share()
+    one.leave(CHANNEL, "1")
+    left = one.share()
+    hear(servers, "a", again)
+    hear(servers, "a", left)
+    assert (signals(one), signals(other)) == (["subscribe", "unsubscribe"], [])
+
+
+def test_a_page_that_was_given_up_and_leaves_at_once_has_left_once():
+    one, other = servers = two_servers()
+    one.join(CHANNEL, KEY, "1", member())
+    hear(servers, "a", one.share())
+    for each in servers:
+        each.lose("a", "b")
+    one.leave(CHANNEL, "1")
+    hear(servers, "a", one.share())
+    assert (signals(one), signals(other)) == ([], ["unsubscribe"])
+
+
 def test_after_a_hole_in_the_log_pages_have_come_again_if_they_were_given_up():
     one, other = servers = two_servers()
-    one.join(CHANNEL, KEY, "1", MEMBER)
+    one.join(CHANNEL, KEY, "1", member())
     hear(servers, "a", one.share())
     other.lose("a", "b")
     one.forget_others()
@@ -241,7 +276,7 @@ def test_after_a_hole_in_the_log_pages_have_come_again_if_they_were_given_up():
 def test_a_user_whose_session_may_have_ended_meanwhile_is_nobody_by_himself():
     servers = two_servers()
     one = servers[0]
-    one.join(CHANNEL, ("tab", "session"), "1", MEMBER)
+    one.join(CHANNEL, ("tab", "session"), "1", member())
     hear(servers, "a", one.share())
     for each in servers:
         each.lose("a", "b")
