@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 CURL := tests/live/test_messages.py::test_a_loop_of_curl_arrives_in_order
+ACCESS := tests/live/test_access.py
 # Tests that nothing else may run beside: they measure how long others are kept waiting.
 ALONE := $(addprefix tests/chaos/test_,03_absent.py 06_reads_nothing.py 07_inbound.py)
 
@@ -103,7 +104,7 @@ bench-cluster: $(VENV)/.test
 
 chaos: $(VENV)/.test
 	@rm -rf build/chaos
-	$(BIN)/python -m pytest --full tests/chaos/test_[01][0-9]_*.py $(CURL)
+	$(BIN)/python -m pytest --full tests/chaos/test_[01][0-9]_*.py $(CURL) $(ACCESS)
 	$(BIN)/python -m tests.chaos.table
 
 chaos-cluster: $(VENV)/.test

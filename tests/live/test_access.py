@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from .browsers import all_end, is_refreshed, start_access_site, wait_until_looked_at
+from .browsers import BUSY, SECOND, all_end, is_refreshed, start_access_site, wait_until_looked_at
 
 
 @pytest.fixture(scope="module")
@@ -16,8 +16,14 @@ def live(tmp_path_factory):
     live.stop()
 
 
+@pytest.fixture
+def second(request):
+    """In which access ends."""
+    return SECOND if request.config.getoption("--full") else BUSY
+
+
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-def test_logging_out(live, browser, transport):
+def test_logging_out(live, browser, second, transport):
     here, stranger = browser(), browser()
     elsewhere = browser(here.name)
     pages = [here.open(transport=transport), here.open()]
@@ -25,23 +31,23 @@ def test_logging_out(live, browser, transport):
     wait_until_looked_at(browser, live)
     here.session.get(f"{live.url}/log-out/", allow_redirects=False, timeout=20)
     since = time.time()
-    all_end(pages, since)
+    all_end(pages, since, second)
     there.is_live(elsewhere)
     others.is_live(stranger)
 
 
 @pytest.mark.parametrize("what", ["another-password", "not-active", "deleted"])
-def test_what_happens_to_a_user(live, browser, what):
+def test_what_happens_to_a_user(live, browser, second, what):
     here, stranger = browser(), browser()
     elsewhere = browser(here.name)
     pages, others = [here.open(), elsewhere.open()], stranger.open()
     wait_until_looked_at(browser, live)
     since = here.happens(what)
-    all_end(pages, since)
+    all_end(pages, since, second)
     others.is_live(stranger)
 
 
-def test_changing_ones_own_password(live, browser):
+def test_changing_ones_own_password(live, browser, second):
     here = browser()
     elsewhere = browser(here.name)
     page, there = here.open(), elsewhere.open()
@@ -52,16 +58,16 @@ def test_changing_ones_own_password(live, browser):
     changed = here.session.post(f"{live.url}/my-password/", data, allow_redirects=False, timeout=20)
     assert (changed.status_code, changed.headers["Location"]) == (302, "/me/")
     # Its session has another key; the page that is loaded now is of that one.
-    all_end([page, there], time.time())
+    all_end([page, there], time.time(), second)
     here.open().is_live(here)
 
 
-def test_logging_in_as_another(live, browser):
+def test_logging_in_as_another(live, browser, second):
     here = browser()
     page = here.open()
     wait_until_looked_at(browser, live)
     here.get(f"/join/{browser().name}/")
-    all_end([page], time.time())
+    all_end([page], time.time(), second)
 
 
 def test_what_is_rolled_back_ends_nothing(browser):
@@ -71,11 +77,11 @@ def test_what_is_rolled_back_ends_nothing(browser):
     page.is_live(here)
 
 
-def test_a_group_that_is_lost(live, browser):
+def test_a_group_that_is_lost(live, browser, second):
     here, stranger = browser(), browser()
     page, others = here.open("/vault/"), stranger.open()
     wait_until_looked_at(browser, live)
-    is_refreshed(page, here.happens("not-a-reader"))
+    is_refreshed(page, here.happens("not-a-reader"), second)
     assert here.session.get(f"{live.url}/vault/", timeout=20).status_code == 403
     others.is_live(stranger)
     # Another page of theirs is loaded anew, and goes on.
