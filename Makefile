@@ -9,6 +9,9 @@ ACCESS := tests/live/test_access.py
 # Tests that nothing else may run beside: they measure how long others are kept waiting.
 ALONE := $(addprefix tests/chaos/test_,03_absent.py 06_reads_nothing.py 07_inbound.py)
 
+# The tests start hundreds of processes: what they import is to be compiled once.
+export PYTHONDONTWRITEBYTECODE =
+
 # Where the demo listens; see demo/run.py.
 export PORT PUSH_PORT NOTIFIER_PORT
 
