@@ -380,6 +380,20 @@ class TestFaults:
 
         play(1, scene)
 
+    def test_its_clients_better_go_elsewhere_after_thirty_seconds(self, play, monkeypatch):
+        clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
+        monkeypatch.setattr(cluster, "time", clock)
+
+        def scene(one):
+            clock.now += 5
+            until(lambda: one.cluster.unheard == 0, "the last beat is heard")
+            clock.now += 29
+            assert not one.cluster.is_cut_off
+            clock.now += 1.01
+            assert one.cluster.is_cut_off
+
+        play(1, scene)
+
     def test_without_redis_it_tries_less_and_less_often(self, monkeypatch):
         monkeypatch.setattr(cluster, "LAST_DELAY", LAST_DELAY)
         delays = []

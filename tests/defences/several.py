@@ -89,7 +89,7 @@ SEVERAL = [
         "a server stays cut off, and its pages are connected and learn nothing",
         "after 30 s it closes them, and nginx brings them to another",
         cluster.keep_clients_while_deaf,
-        "test_cluster.py::TestFaults::test_one_that_is_cut_off_is_deaf_alone",
+        "test_cluster.py::TestFaults::test_its_clients_better_go_elsewhere_after_thirty_seconds",
         "test_failures.py::TestAway::test_behind_nginx_nobody_is_left_to_a_server_that_is_cut_off",
     ),
     _any(
