@@ -18,6 +18,8 @@ from tests.live.processes import Live
 @contextmanager
 def running(**environ: str) -> Iterator[Live]:
     """A site with one author, a push server, and nothing else; ``environ`` is for its settings."""
+    # As many renderers as there are by default.
+    environ = {"LIVE_RENDERERS": "2", **environ}
     with tempfile.TemporaryDirectory() as folder, Live(Path(folder), environ) as live:
         live.start()
         live.shell("from tests.project.models import Author; Author.objects.create(pk=1)")
