@@ -21,7 +21,7 @@ WORDS = {
 
 
 def test_no_client_is_told_that_it_is_up_to_date_when_it_is_not(size, figures):
-    examples, steps = size((50, 40), (2_400, 60))
+    examples, steps = size((50, 40), (1_800, 60))
     began = time.monotonic()
     before = STEPS.copy()
     for machine in (Pages, Messages):
