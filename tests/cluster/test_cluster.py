@@ -185,6 +185,20 @@ def play(redis):
     return play
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """What servers go by, which stands still until its ``now`` is set."""
+    clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(cluster, "time", clock)
+    return clock
+
+
+def be_heard(server, clock):
+    """Wait until a server has heard itself just now."""
+    clock.now += 5
+    until(lambda: server.cluster.unheard == 0, "the last beat is heard")
+
+
 def message(data, batch=""):
     told = (Message(("all",), "message", json.dumps(data)),)
     return Reported(batch, messages=told)
@@ -366,13 +380,9 @@ class TestFaults:
 
         play(1, scene)
 
-    def test_it_knows_within_ten_seconds(self, play, monkeypatch):
-        clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
-        monkeypatch.setattr(cluster, "time", clock)
-
+    def test_it_knows_within_ten_seconds(self, play, clock):
         def scene(one):
-            clock.now += 5
-            until(lambda: one.cluster.unheard == 0, "the last beat is heard")
+            be_heard(one, clock)
             clock.now += 9
             assert one.cluster.status == "ok"
             clock.now += 1.01
@@ -380,13 +390,9 @@ class TestFaults:
 
         play(1, scene)
 
-    def test_its_clients_better_go_elsewhere_after_thirty_seconds(self, play, monkeypatch):
-        clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
-        monkeypatch.setattr(cluster, "time", clock)
-
+    def test_its_clients_better_go_elsewhere_after_thirty_seconds(self, play, clock):
         def scene(one):
-            clock.now += 5
-            until(lambda: one.cluster.unheard == 0, "the last beat is heard")
+            be_heard(one, clock)
             clock.now += 29
             assert not one.cluster.is_cut_off
             clock.now += 1.01
