@@ -19,7 +19,7 @@ from serverpush.server.company import Company
 from serverpush.server.core.access import Access
 from serverpush.server.core.log import Log
 from serverpush.server.core.presence import GRACE, Presence
-from serverpush.server.intake import Intake
+from serverpush.server.intake import TURN_SECONDS, Intake
 from serverpush.server.telemetry import Telemetry
 from serverpush.server.teller import Teller
 from serverpush.server.transport import loop
@@ -37,8 +37,6 @@ LET_GO_SECONDS = 30.0
 WAIT_SECONDS = 1.0
 # By which the log may be ahead of Redis's clock.
 AHEAD_SECONDS = 10.0
-# For which what was read may keep everybody else waiting.
-TURN_SECONDS = 0.005
 # Between two readings where there is something new: what comes meanwhile is read at once, which
 # costs this server and Redis less than each by itself.
 PACE_SECONDS = 0.01

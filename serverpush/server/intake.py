@@ -19,7 +19,7 @@ from serverpush.server.transport import loop
 
 Entry = TypeVar("Entry")
 
-# For which one body of changes may keep everybody else waiting.
+# For which one body of changes, or what was read of a log, may keep everybody else waiting.
 TURN_SECONDS = 0.005
 # Users that one job looks for: as many keys as a query's parameters may hold everywhere.
 MAX_USERS = 500
