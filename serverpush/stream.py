@@ -84,7 +84,7 @@ class State:
     @property
     def began(self) -> int:
         """When it began, in milliseconds since the epoch by Redis's clock."""
-        return int(self.life.partition(".")[2] or 0)
+        return _number(self.life, 1)
 
     @property
     def trimmed(self) -> int:
@@ -98,14 +98,23 @@ class State:
 
 
 # Its name is gone where Redis had to forget something, and the stream where somebody
-# deleted it: either way nobody knows what is missing.
+# deleted it: either way nobody knows what is missing. A life is later than the one before
+# by its last number, even if the clock was set back in between.
 _BEGIN = """
 local life = redis.call('GET', KEYS[2])
 if life and life ~= ARGV[2] and redis.call('EXISTS', KEYS[1]) == 1 then
     return life
 end
-local now = redis.call('TIME')
-life = ARGV[1] .. '.' .. now[1] .. string.format('%03d', math.floor(now[2] / 1000))
+local time = redis.call('TIME')
+local now = time[1] .. string.format('%03d', math.floor(time[2] / 1000))
+local order = tonumber(now)
+for _, before in ipairs({life or '', ARGV[2], ARGV[3]}) do
+    local number = tonumber(string.match(before, '%d+$'))
+    if number and number >= order then
+        order = number + 1
+    end
+end
+life = ARGV[1] .. '.' .. now .. '.' .. string.format('%.0f', order)
 redis.call('DEL', KEYS[1], KEYS[3])
 redis.call('XADD', KEYS[1], '*', 'life', life)
 redis.call('SET', KEYS[2], life)
@@ -209,12 +218,14 @@ class Stream:
         if not self._is_new:
             return False
         state = self.state(self._added)
-        self._is_new = False
-        # Where another life has begun since, all have been told.
-        is_lost = state.life == self._added_in and state.has_lost(self._added)
-        self._added = START
+        if state.life == self._added_in:
+            is_lost = state.has_lost(self._added)
+        else:
+            # Where a later life has begun since, all have been told.
+            is_lost = is_earlier(state.life, self._added_in)
         if is_lost:
-            self._begin(state.life)
+            self._begin(state.life, self._added_in)
+        self._is_new, self._added, self._added_in = False, START, ""
         return is_lost
 
     def now(self) -> float:
@@ -250,10 +261,13 @@ class Stream:
             self._begin("")
             return self.state(START)
 
-    def renew(self, life: str) -> None:
-        """Begin a new life after this one, unless somebody has: entries were lost."""
+    def renew(self, life: str, known: str = "") -> None:
+        """Begin a new life after this one, unless somebody has: entries were lost.
+
+        It is later than one that is ``known``, too.
+        """
         with self._failing():
-            self._begin(life)
+            self._begin(life, known)
 
     def state(self, id: Id) -> State:
         """What there is now, and whether the entry with this id still is."""
@@ -291,9 +305,10 @@ class Stream:
 
     # Inside
 
-    def _begin(self, lost: str) -> None:
+    def _begin(self, lost: str, known: str = "") -> None:
+        keys = self._log, self._life, self._held
         self._known = self._redis.eval(
-            _BEGIN, 3, self._log, self._life, self._held, secrets.token_hex(4), lost
+            _BEGIN, len(keys), *keys, secrets.token_hex(4), lost, known
         ).decode()
 
     def _connected(self, connection: Any) -> None:
@@ -313,6 +328,17 @@ class Stream:
             # Before that redis-py repeats the command, in which there may be a payload.
             reason = str(error).rpartition("of pipeline caused error: ")[2]
             raise LogUnavailable(self.place, reason or type(error).__name__) from error
+
+
+def is_earlier(life: str, than: str) -> bool:
+    """Did a life begin before this one? Then Redis has come back with what it had before."""
+    return bool(life and than) and _number(life, -1) < _number(than, -1)
+
+
+def _number(life: str, part: int) -> int:
+    """A part of a life's name; 0 where somebody else has written there."""
+    parts = life.split(".")
+    return int(parts[part]) if len(parts) > 1 and parts[part].isdecimal() else 0
 
 
 def place(url: str) -> str:

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -62,7 +62,7 @@ class Admissions:
         refuses: has the access ended to a page rendered then (seconds since the epoch)?
         head: where the log stands.
         report: takes what the operator has to know.
-        clock: seconds since the epoch.
+        shift: seconds by which the clock of the log is ahead of this machine's.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class Admissions:
         refuses: Callable[[Visit, float], bool],
         head: Callable[[], Position],
         report: Callable[[str], None],
-        clock: Callable[[], float],
+        shift: Callable[[], float],
     ) -> None:
-        self._clock = clock
+        self._shift = shift
         self._resolve = resolve
         self._refuses = refuses
         self._head = head
@@ -91,7 +91,7 @@ class Admissions:
         )
         since = since_of(auth.get("since"))
         head = self._head()
-        user, made, bearer = "", self._clock(), ""
+        user, made, bearer = "", time.time() + self._shift(), ""
         if "user" in auth:
             user, made, bearer = _user(auth["user"], made)
         if "page" in auth:
@@ -142,12 +142,14 @@ class Admissions:
             query=query.removeprefix("?"),
             host=host,
             secure=secure,
-            time=self._clock(),
+            time=time.time(),
         )
         result = self._resolve(ResolveJob(wanted, visitor))
         if result.page is None:
             raise self._refusal(result, visitor)
-        return result.page
+        # The renderers go by the clock of this machine.
+        page, shift = result.page, self._shift()
+        return replace(page, time=page.time + shift, recorded=page.recorded + shift)
 
     def _refusal(self, result: ResolveResult, visitor: Visitor) -> Refused:
         # What the project's own code said is for its developers.

@@ -13,9 +13,15 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self._offset = time.time() - time.monotonic()
-        self._last = 0.0
         self._is_own = True
+        self._offset = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """Show the time as it is, even if it is earlier: there is no position of before."""
+        if self._is_own:
+            self._offset = time.time() - time.monotonic()
+        self._last = 0.0
 
     def __call__(self) -> float:
         steady = time.monotonic()
@@ -30,6 +36,10 @@ class Clock:
             # Nothing has happened yet by the other clock.
             self._is_own, self._last = False, 0.0
         self._offset = now - time.monotonic()
+
+    def shift(self) -> float:
+        """Seconds by which another's clock, which this one follows, is ahead of the machine's."""
+        return 0.0 if self._is_own else self._offset + time.monotonic() - time.time()
 
     @property
     def ahead(self) -> float:

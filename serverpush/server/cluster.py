@@ -24,14 +24,14 @@ from serverpush.server.telemetry import Telemetry
 from serverpush.server.teller import Teller
 from serverpush.server.transport import loop
 from serverpush.server.transport.redis import GREEN
-from serverpush.stream import READ, START, Fields, Id, State, Stream
+from serverpush.stream import READ, START, Fields, Id, State, Stream, is_earlier
 
 logger = logging.getLogger("serverpush.server")
 
 BEAT_SECONDS = 3.0
 # Who has not heard itself for so long does not hear the others.
 DEAF_SECONDS = 10.0
-# And whose clients are closed after so long: another server may know what has happened.
+# And whose clients are closed when it can't even read for so long: another may know more.
 LET_GO_SECONDS = 30.0
 # For which one reading waits where there is nothing new.
 WAIT_SECONDS = 1.0
@@ -103,7 +103,7 @@ class Cluster:
         self._seen = 0
         self._batches: OrderedDict[str, None] = OrderedDict()
         self._is_open = False
-        self._heard_at = time.monotonic()
+        self._heard_at = self._read_at = time.monotonic()
         self._trouble: str | None = None
         self._tasks: list[loop.Task] = []
         self._words = {
@@ -144,8 +144,11 @@ class Cluster:
 
     @property
     def is_cut_off(self) -> bool:
-        """Has nothing been heard for so long that clients better go elsewhere?"""
-        return self._is_open and self.unheard > LET_GO_SECONDS
+        """Could nothing be read for so long that clients better go elsewhere?
+
+        Not where a full Redis takes no beat: what there is reaches them, and more nobody has.
+        """
+        return self._is_open and time.monotonic() - self._read_at > LET_GO_SECONDS
 
     def knows(self, position: Position | None) -> bool:
         """Is all known that is in the log up to a position, or to just now?
@@ -246,7 +249,11 @@ class Cluster:
 
     def _read(self) -> None:
         entries, state = self._reader.read(self._after, WAIT_SECONDS)
-        if state.life != self._life:
+        self._read_at = time.monotonic()
+        if is_earlier(state.life, self._life):
+            # What came since is lost, and pages that know of it would be told nothing.
+            self._reader.renew(state.life, self._life)
+        elif state.life != self._life:
             self._begin(state if state.life else self._reader.open(), "the log was lost")
         elif state.has_lost(self._after):
             # What others read of it nobody knows: all begin anew.
@@ -281,6 +288,8 @@ class Cluster:
         if state.life != self._life:
             # What went with it may be added again.
             self._batches.clear()
+            # Positions begin anew, too.
+            self._clock.begin()
         self._life, self._seen = state.life, state.trimmed
         self._after = START if state.kept else state.last
         self._log.share(_position(first, state.epoch))

@@ -157,7 +157,7 @@ class Parts:
                 self.access.refuses,
                 lambda: self.log.head,
                 report=self.telemetry.failed,
-                clock=self.clock,
+                shift=self.clock.shift,
             ),
             access=self.access,
             dispatch=self.dispatch,

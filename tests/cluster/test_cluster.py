@@ -36,7 +36,7 @@ MODELS = {
     "shop.book": ModelInfo("shop.book", ("shop.book",), key="integer"),
     "auth.user": ModelInfo("auth.user", ("auth.user",), key="integer"),
 }
-LOG = "serverpush:{serverpush}:log"
+LOG, LIFE = "serverpush:{serverpush}:log", "serverpush:{serverpush}:life"
 SECONDS = 10
 KEY = ("tab", "")
 LEFT = ("unsubscribe", "room")
@@ -390,13 +390,29 @@ class TestFaults:
 
         play(1, scene)
 
-    def test_its_clients_better_go_elsewhere_after_thirty_seconds(self, play, clock):
+    def test_its_clients_better_go_elsewhere_after_thirty_seconds(self, play, redis, clock):
         def scene(one):
             be_heard(one, clock)
-            clock.now += 29
-            assert not one.cluster.is_cut_off
-            clock.now += 1.01
-            assert one.cluster.is_cut_off
+            with paused(redis):
+                clock.now += 29
+                assert not one.cluster.is_cut_off
+                clock.now += 1.01
+                assert one.cluster.is_cut_off
+
+        play(1, scene)
+
+    def test_while_it_reads_they_stay(self, play, redis, clock):
+        def scene(one):
+            be_heard(one, clock)
+            client = redis.client()
+            client.config_set("maxmemory", "1mb")
+            try:
+                until(lambda: "maxmemory" in str(one.cluster._trouble), "nothing is taken")
+                clock.now += 31
+                until(lambda: not one.cluster.is_cut_off, "it has read, and there was nothing")
+                assert not one.cluster.is_open
+            finally:
+                client.config_set("maxmemory", "0")
 
         play(1, scene)
 
@@ -571,6 +587,53 @@ class TestFaults:
             assert position < one.log.at(time.time() + 1)
 
         play(2, scene)
+
+    def test_redis_comes_back_with_an_earlier_life(self, play, redis):
+        def scene(one, other):
+            snapshot, lives = redis.snapshot(), [one.log.epoch]
+            redis.client().flushall()
+            until(lambda: one.refreshed and other.refreshed, "both are told")
+            lives.append(one.log.epoch)
+            since = one.cluster.take(message("lost"))
+            until(lambda: one.heard and other.heard, "both have read it")
+            redis.bring_back(snapshot)
+            until(lambda: one.log.epoch == other.log.epoch not in lives, "they follow another")
+            # Neither who has seen that, nor who was there before it.
+            for position in (since, replace(since, epoch=lives[0])):
+                assert not one.log.covers(position)
+
+        play(2, scene)
+
+    def test_redis_is_replaced_by_one_whose_clock_is_behind(self, play, redis):
+        def scene(one, other):
+            # As its clock had it, this life began in the year 2039.
+            redis.client().set(LIFE, f"cafe.{2**41}.{2**41}")
+            until(lambda: one.log.epoch == other.log.epoch == "cafe", "they follow it")
+            redis.client().flushall()
+            until(lambda: one.log.epoch == other.log.epoch != "cafe", "they follow another")
+            one.cluster.take(message("news"))
+            until(lambda: one.heard and other.heard, "they go on")
+
+        play(2, scene)
+
+    def test_with_another_life_the_clock_may_be_set_back(self, play, redis, monkeypatch):
+        ahead = [0]
+        shown = SimpleNamespace(time=lambda: time.time() + ahead[0], monotonic=time.monotonic)
+        monkeypatch.setattr("serverpush.server.clock.time", shown)
+
+        def scene(one):
+            ahead[0] = 3600
+            assert one.clock() > time.time() + 3000
+            ahead[0] = 0
+            redis.client().flushall()
+            until(lambda: one.refreshed, "another life begins")
+            assert one.clock() < time.time() + 10
+            # What comes is kept, and not taken for too old.
+            one.cluster.take(replace(message("hi"), changes=(Change("shop.book", 7),)))
+            until(lambda: one.heard, "it is read")
+            assert len(one.log) == 1
+
+        play(1, scene)
 
     def test_a_log_that_is_deleted(self, play, redis):
         def scene(one, other):

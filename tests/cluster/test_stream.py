@@ -6,12 +6,13 @@ import socketserver
 import threading
 
 import pytest
+from redis.exceptions import RedisError
 
 from serverpush import records
 from serverpush.exceptions import LogUnavailable
 from serverpush.protocol import Ending
 from serverpush.records import Record
-from serverpush.stream import START, Id, Stream, place
+from serverpush.stream import START, Id, Stream, is_earlier, place
 from tests.cluster.redis import RedisServer
 
 LOG, LIFE = "serverpush:{serverpush}:log", "serverpush:{serverpush}:life"
@@ -119,6 +120,53 @@ class TestLosses:
         stream.add(notice(2))
         assert stream.state(START).life == life
         assert read_all(stream)[0] == [notice(2)]
+
+    def test_who_added_to_a_life_later_than_what_redis_comes_back_with_begins_another(
+        self, stream, redis
+    ):
+        stream.add(notice(1))
+        snapshot = redis.snapshot()
+        stream.renew(stream.state(START).life)
+        stream.add(notice(2))
+        life = stream.state(START).life
+        redis.bring_back(snapshot)
+        stream.add(notice(3))
+        assert is_earlier(life, stream.state(START).life)
+        assert read_all(stream)[0] == [notice(3)]
+
+    def test_that_it_could_not_begin_another_is_not_forgotten(self, stream, redis, monkeypatch):
+        id = stream.add(notice(1))
+        redis.client().xdel(LOG, str(id))
+        redis.client().client_kill_filter(_type="normal", skipme=True)
+        life = stream.state(START).life
+        begin, failing = Stream._begin, [True]
+
+        def fails(self, *lives):
+            if failing:
+                failing.pop()
+                raise RedisError("it is full")
+            begin(self, *lives)
+
+        monkeypatch.setattr(Stream, "_begin", fails)
+        with pytest.raises(LogUnavailable):
+            stream.add(notice(2))
+        stream.add(notice(3))
+        assert stream.state(START).life != life
+
+    def test_a_life_is_later_even_if_the_clock_was_set_back(self, stream, redis):
+        ahead = f"cafe.{2**41}.{2**41}"
+        redis.client().set(LIFE, ahead)
+        stream.renew(ahead)
+        state = stream.state(START)
+        assert is_earlier(ahead, state.life)
+        assert state.began <= stream.now() * 1000 + 1
+
+    def test_what_somebody_else_calls_a_life_is_earlier_than_any(self, stream, redis):
+        life = stream.state(START).life
+        redis.client().set(LIFE, "mine")
+        state = stream.state(START)
+        assert is_earlier(state.life, life)
+        assert state.began == 0
 
     def test_who_lost_the_connection_alone_goes_on(self, stream, redis):
         life = stream.state(START).life

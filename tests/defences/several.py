@@ -51,11 +51,13 @@ SEVERAL = [
         cluster.follow_what_is_ahead,
         "test_cluster.py::TestFaults::test_a_log_that_is_ahead_of_the_clock_begins_anew",
     ),
-    _cluster(
+    _any(
         "a page comes to a server that has not read as far as the page is new",
         "what is older than the page is not sent to it when it is read",
         cluster.tell_newer_pages_old_news,
-        "test_cluster.py::TestLog::test_what_is_older_than_a_page_is_no_news_to_it",
+        "cluster/test_cluster.py::TestLog::test_what_is_older_than_a_page_is_no_news_to_it",
+        "server/core/test_messaging.py::test_what_is_older_than_a_page_is_no_news_to_its_user[whose1]",
+        "server/core/test_bearers.py::test_what_is_older_than_a_page_is_no_news_to_its_bearer",
     ),
     _cluster(
         "a server reads many large records at once",
@@ -78,6 +80,15 @@ SEVERAL = [
         "test_failures.py::TestLosses::test_the_end_of_the_log_is_lost",
     ),
     _cluster(
+        "Redis comes back with an old file, of before such a new stream",
+        "each stream is known to be later than the one before; who sees an earlier one than it had "
+        "begins a new one",
+        cluster.follow_an_earlier_life,
+        "test_stream.py::TestLosses::"
+        "test_who_added_to_a_life_later_than_what_redis_comes_back_with_begins_another",
+        "test_cluster.py::TestFaults::test_redis_comes_back_with_an_earlier_life",
+    ),
+    _cluster(
         "a server is cut off, and does not know",
         "it adds entries of its own, and has to read them within 10 s; until then it is not well, "
         "and takes nobody",
@@ -91,6 +102,12 @@ SEVERAL = [
         cluster.keep_clients_while_deaf,
         "test_cluster.py::TestFaults::test_its_clients_better_go_elsewhere_after_thirty_seconds",
         "test_failures.py::TestAway::test_behind_nginx_nobody_is_left_to_a_server_that_is_cut_off",
+    ),
+    _cluster(
+        "a full Redis takes no entries: no server hears itself, and all would close their pages",
+        "who can read what there is keeps them",
+        cluster.let_go_of_clients_that_miss_nothing,
+        "test_cluster.py::TestFaults::test_while_it_reads_they_stay",
     ),
     _any(
         "nginx brings it who polls another server, by his address",

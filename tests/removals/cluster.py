@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from serverpush import records, stream
 from serverpush.server import cluster, company
-from serverpush.server.core import log, presence
+from serverpush.server.core import log, messaging, presence
 from serverpush.server.transport.server import Transport
 
 Cluster, State, Stream = cluster.Cluster, stream.State, stream.Stream
@@ -50,8 +50,17 @@ def follow_what_is_ahead():
     cluster.AHEAD_SECONDS = float("inf")
 
 
+def follow_an_earlier_life():
+    cluster.is_earlier = stream.is_earlier = lambda life, than: False
+
+
+def let_go_of_clients_that_miss_nothing():
+    Cluster.is_cut_off = property(lambda self: self._is_open and self.unheard > 30)
+
+
 def tell_newer_pages_old_news():
     log.Log.hears_from = lambda self, since: self.head
+    messaging._later = lambda position, other: position
 
 
 def read_on_without_turns():

@@ -55,7 +55,7 @@ def admit(asked, reports, access):
         found = job.page.path != "/missing/"
         return ResolveResult(PAGE if found else None, "" if found else "there is no such page")
 
-    admissions = Admissions(resolve, access.refuses, lambda: HEAD, reports.append, time.time)
+    admissions = Admissions(resolve, access.refuses, lambda: HEAD, reports.append, lambda: 0)
     return lambda auth, **environ: admissions.admit(Client(**environ), auth)
 
 
@@ -313,7 +313,7 @@ def test_a_path_makes_no_line_of_its_own(asked, caplog):
         lambda visit, rendered: False,
         lambda: HEAD,
         report=asked.append,
-        clock=time.time,
+        shift=lambda: 0,
     )
     caplog.set_level("INFO", "serverpush.server")
     with pytest.raises(Refused):
@@ -357,14 +357,16 @@ def test_nobody_else_is_believed(admit):
         admit({"url": "/"}, REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR="10.0.2.1")
 
 
-def test_a_page_by_url_has_the_time_of_the_push_servers_clock(asked):
-    # That may be another's, where it follows Redis.
+def test_a_page_by_url_has_the_times_of_the_push_servers_clock(asked):
+    # That may be another's, where it follows Redis; the renderers go by the machine's.
+    began = time.time() - 2
+    page = Page("/news/", time=began, recorded=began + 1)
     admissions = Admissions(
-        lambda job: ResolveResult(asked.append(job) or PAGE),
+        lambda job: ResolveResult(page),
         lambda visit, rendered: False,
         lambda: HEAD,
         report=asked.append,
-        clock=lambda: 1234.5,
+        shift=lambda: -5000,
     )
-    admissions.admit(Client(), {"url": "/news/"})
-    assert asked[0].page.time == 1234.5
+    found = admissions.admit(Client(), {"url": "/news/"}).page
+    assert (found.time, found.recorded) == (began - 5000, began + 1 - 5000)

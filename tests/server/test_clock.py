@@ -38,6 +38,28 @@ def test_it_follows_when_the_machines_is_set_forward(machine):
     assert clock() == 1061
 
 
+def test_it_may_be_set_back_where_nothing_has_a_position_by_it(machine):
+    clock = Clock()
+    machine["time"] = 940.0
+    assert clock() == 1000
+    clock.begin()
+    assert (clock(), clock.ahead) == (940, 0)
+    clock.follow(5000.0)
+    clock()
+    clock.follow(3000.0)
+    clock.begin()
+    assert clock() == 3000
+
+
+def test_it_knows_how_far_ahead_another_clock_is(machine):
+    clock = Clock()
+    machine["time"] = 940.0
+    assert (clock(), clock.shift()) == (1000, 0), "a machine's own is not ahead of itself"
+    for shown, shift in ((5000.0, 4060), (900.0, -40)):
+        clock.follow(shown)
+        assert clock.shift() == shift
+
+
 def test_another_clock_is_followed_and_never_back(machine):
     clock = Clock()
     clock.follow(5000.0)

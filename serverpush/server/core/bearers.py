@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from serverpush.exceptions import BadMessage
 from serverpush.jobs import UsersJob
+from serverpush.protocol import Position
 from serverpush.results import UsersResult
 from serverpush.server.core.questions import Questions
 from serverpush.server.core.strangers import Stranger
@@ -38,9 +39,9 @@ class Bearers:
     def __bool__(self) -> bool:
         return bool(self._bearers)
 
-    def add(self, id: str, token: str) -> Stranger:
-        """Note a connection by the hash of its token."""
-        stranger = Stranger(id)
+    def add(self, id: str, token: str, since: Position) -> Stranger:
+        """Note a connection by the hash of its token, and where it stands."""
+        stranger = Stranger(id, since)
         self._bearers.setdefault(token, {})[id] = stranger
         self._tokens[id] = token
         return stranger

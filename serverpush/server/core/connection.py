@@ -102,7 +102,13 @@ class Connection:
         """
         reached = self.reached
         # Comparing whole positions takes long, and mostly their times tell.
-        if reached is None or safe.time > reached.time or safe >= reached:
+        if (
+            reached is None
+            or safe.time > reached.time
+            or safe >= reached
+            # Of two lives of a log the later may have the earlier times.
+            or safe.epoch != reached.epoch
+        ):
             self.reached = safe
             return safe
         return reached

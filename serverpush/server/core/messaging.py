@@ -70,7 +70,7 @@ class Messaging:
         """
         if not is_unseen:
             return self._let_hear(id, since, whose)
-        unseen = self._unseen[id] = Unseen(Stranger(id), whose)
+        unseen = self._unseen[id] = Unseen(Stranger(id, since), whose)
         if not self._log.covers_topic(EVERYBODY, since):
             self._suspect(unseen.stranger, self._log.head)
             return [Refresh((id,), "history")]
@@ -110,7 +110,7 @@ class Messaging:
             topics.append(user_topic(user or known))
             self._add(id, topics[-1], since)
         elif found is None:
-            stranger = self._people.add(id, whose.key, session)
+            stranger = self._people.add(id, whose.key, session, since)
             last = self._log.topics.last_to_users
             if last is not None and since < last:
                 self._suspect(stranger, since)
@@ -122,7 +122,7 @@ class Messaging:
     def _connect_bearer(
         self, id: str, since: Position, token: str, ended: Iterable[str]
     ) -> list[Action]:
-        stranger = self._bearers.add(id, token)
+        stranger = self._bearers.add(id, token, since)
         self._bearers.ask(ended)
         users = self._log.topics.users_after(since)
         if users:
@@ -244,7 +244,7 @@ class Messaging:
             return self.failed(asked, str(error), now)
         actions: list[Action] = []
         if result.error:
-            actions.append(Report(f"whose some connections are is not known: {result.error}"))
+            actions.append(Report(f"the users of some connections are not known: {result.error}"))
         for stranger, user in known:
             actions += self._introduce(stranger, user)
         return actions
@@ -263,11 +263,11 @@ class Messaging:
         """What was sent to the topics of users after ``since`` may be for strangers."""
         for stranger in self._people.strangers():
             if stranger.since is None:
-                self._suspect(stranger, since)
+                self._suspect(stranger, _later(since, stranger.came))
                 self._people.ask(stranger)
         self._bearers.ask(topic.removeprefix(USERS) for topic in topics)
         for stranger in self._bearers.strangers():
-            self._suspect(stranger, since)
+            self._suspect(stranger, _later(since, stranger.came))
             self._bearers.wait(stranger)
 
     def _suspect(self, stranger: Stranger, since: Position) -> None:
@@ -338,3 +338,8 @@ class Messaging:
         for safe, those in alike.items():
             meta = {"id": message.name or str(position), "safe": str(safe), **place}
             yield Send(tuple(those), message.event, message.data, meta, at)
+
+
+def _later(position: Position, other: Position) -> Position:
+    """The later one; ``position`` where the other is of another life of the log."""
+    return max(position, other) if position.epoch == other.epoch else position

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from serverpush.exceptions import BadMessage
 from serverpush.jobs import IdentifyJob
+from serverpush.protocol import Position
 from serverpush.results import IdentifyResult
 from serverpush.server.core.questions import Questions
 from serverpush.server.core.strangers import Stranger
@@ -63,9 +64,9 @@ class People:
             for session in [each for each, user in self._users.items() if user in those]:
                 del self._users[session]
 
-    def add(self, id: str, key: str, session: str) -> Stranger:
-        """Note a connection whose session's user is not known."""
-        stranger = Stranger(id)
+    def add(self, id: str, key: str, session: str, since: Position) -> Stranger:
+        """Note a connection, and where it stands, whose session's user is not known."""
+        stranger = Stranger(id, since)
         self._sessions.setdefault(session, _Session(key)).strangers[id] = stranger
         self._strange[id] = session
         return stranger

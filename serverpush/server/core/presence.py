@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -58,6 +58,8 @@ class Presence:
         self._unshared: dict[Place, Member | None] = {}
         # Those who left, until this server has heard itself say so.
         self._parting: dict[Place, Member] = {}
+        # How often pages that left were back before this server has heard that: they have not left.
+        self._back: Counter[Place] = Counter()
         # Those who came without a word to the project, for another server had them; until this
         # one has heard itself say that they came.
         self._silent: set[Place] = set()
@@ -84,8 +86,9 @@ class Presence:
 
     def member(self, channel: str, key: Key) -> Member | None:
         """The page that is subscribed, or was a moment ago; None where there is none."""
-        here = self._members.get(channel, {}).get(key)
-        return here or self.elsewhere.member((channel, key))
+        place = (channel, key)
+        here = self._members.get(channel, {}).get(key) or self._parting.get(place)
+        return here or self.elsewhere.member(place)
 
     def join(
         self, channel: str, key: Key, id: str, member: Member, *, is_silent: bool = False
@@ -95,9 +98,9 @@ class Presence:
         known = members.setdefault(key, member)
         if known is member:
             self._note_changed(channel)
+            if self._server:
+                self._note_come((channel, key), is_silent)
             self._share((channel, key), member)
-            if self._server and is_silent:
-                self._silent.add((channel, key))
         known.ids.add(id)
         known.page, known.visitor = member.page, member.visitor
         self._lingering.pop((channel, key), None)
@@ -238,10 +241,12 @@ class Presence:
 
     def lose(self, server: str, by: str) -> None:
         """A server is no more, says another: nobody is subscribed by it."""
-        for place in self.elsewhere.places(server):
+        told = self.elsewhere.places(server)
+        for place in told:
             self._hear_left(server, place, by)
         if server == self._server:
-            self.may_be_given_up()
+            # Of those who came since nobody has said that they left.
+            self._silent.update(each for each in told if self._is_here(each))
             self.share_all()
 
     def forget_others(self) -> None:
@@ -250,7 +255,10 @@ class Presence:
             self._note_changed(place[0])
         self.elsewhere.clear()
         self._silent.clear()
+        self._back.clear()
         self.share_all()
+        for place in self._parting:
+            self._share(place, None)
 
     def may_be_given_up(self) -> None:
         """Others have said that this server is no more, or may have: that its pages have left."""
@@ -271,8 +279,11 @@ class Presence:
         """A page is no longer subscribed by a server, says one, which tells the project."""
         member = self.elsewhere.remove(server, place)
         self._note_changed(place[0])
+        if server == self._server and self._back[place]:
+            self._hear_left_before(place, by)
+            return
         own = self._parting.pop(place, None) if server == self._server else None
-        is_here = place[1] in self._members.get(place[0], {})
+        is_here = self._is_here(place)
         # Where nobody knows what was said before, it was subscribed at least by this one; unless
         # the project has been told that it left, and not that it came again.
         is_known = place not in self._silent
@@ -286,6 +297,26 @@ class Presence:
             self._silent.discard(place)
         else:
             self.part(*place, own or was_last)
+
+    def _hear_left_before(self, place: Place, by: str) -> None:
+        """This server hears of a page that left, and that is back since."""
+        if by != self._server:
+            # That it left has been told, and that it is back has not.
+            self._silent.add(place)
+            return
+        self._back[place] -= 1
+        if not self._back[place]:
+            del self._back[place]
+
+    def _note_come(self, place: Place, is_silent: bool) -> None:
+        if self._parting.pop(place, None) is None:
+            if is_silent:
+                self._silent.add(place)
+        elif place not in self._unshared:
+            self._back[place] += 1
+
+    def _is_here(self, place: Place) -> bool:
+        return place[1] in self._members.get(place[0], {})
 
     def _share(self, place: Place, member: Member | None) -> None:
         if self._server:

@@ -34,9 +34,10 @@ class Registry:
     def behind(self, place: Position, head: Position, most: int) -> list[Connection]:
         """At most so many of those last told before ``place``; they count as told now."""
         found: list[Connection] = []
+        place = min(place, head)
         while self._told and len(found) < most:
             id, told = next(iter(self._told.items()))
-            if told >= place:
+            if told >= place and told.epoch == place.epoch:
                 break
             self._told[id] = head
             self._told.move_to_end(id)

@@ -11,12 +11,14 @@ from serverpush.protocol import Position
 class Stranger:
     """A connection by a session, or a token, whose user is not known.
 
-    ``since`` is where its messages begin once it is known, and ``ticket`` holds its
-    safe position there; None while there is no message that it may have to get.
+    ``came`` is where it stood when it came, and ``since`` where its messages begin once it
+    is known; ``ticket`` holds its safe position there. Both None while there is no message
+    that it may have to get.
     ``question`` is the number of the last one whose answer may tell who it is.
     """
 
     id: str
+    came: Position
     since: Position | None = None
     ticket: int | None = None
     question: int = 0

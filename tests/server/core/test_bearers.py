@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from serverpush.jobs import UsersJob
-from serverpush.protocol import Ending
+from serverpush.protocol import Ending, Position
 from serverpush.results import UsersResult
 from serverpush.server.core.questions import LONGEST_PAUSE, Questions
 from tests.server.core.test_messaging import Post
@@ -69,6 +69,17 @@ def test_what_was_missed_comes_when_it_is_known_whose_it_is(bank):
     bank.connect("seven", since, bearer="seven's")
     assert set(bank.look_up().users) == {"7", "8"}
     assert bank.got == {"seven": [1, 3]}
+
+
+def test_what_is_older_than_a_page_is_no_news_to_its_bearer(bank):
+    bank.log.share(Position(1000, 0, "shared"))
+    bank.connect("seven", Position(5000, 0, "shared"), bearer="seven's")
+    bank.log.place(Position(3000, 0, "shared"))
+    bank.send("old", "user:7")
+    bank.look_up()
+    bank.log.place(Position(6000, 0, "shared"))
+    bank.send("news", "user:7")
+    assert bank.got == {"seven": ["news"]}
 
 
 def test_what_came_before_is_not_asked_for(bank):

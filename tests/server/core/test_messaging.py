@@ -9,7 +9,7 @@ import pytest
 from serverpush.exceptions import BadMessage
 from serverpush.jobs import IdentifyJob
 from serverpush.messages import Message
-from serverpush.protocol import Ending, Gap, Page, Visitor
+from serverpush.protocol import Ending, Gap, Page, Position, Visitor
 from serverpush.results import IdentifyResult
 from serverpush.server.core import messaging as module
 from serverpush.server.core import owing
@@ -445,3 +445,17 @@ class TestStrangers:
         post.messaging.tick(post.world.now + 60)
         assert post.identify(_k="7").keys == ("k",)
         assert post.got["a"] == ["hi"]
+
+
+@pytest.mark.parametrize("whose", [{"user": "7"}, {"key": "k", "session": "s"}])
+def test_what_is_older_than_a_page_is_no_news_to_its_user(post, whose):
+    """The page is newer than what this server has read of a log that others read, too."""
+    post.log.share(Position(1000, 0, "shared"))
+    post.connect("newer", Position(5000, 0, "shared"), **whose)
+    post.log.place(Position(3000, 0, "shared"))
+    post.send("old", "user:7")
+    if "session" in whose:
+        post.identify(_k="7")
+    post.log.place(Position(6000, 0, "shared"))
+    post.send("news", "user:7")
+    assert post.got == {"newer": ["news"]}

@@ -71,7 +71,17 @@ class Servers(RuleBasedStateMachine):
     def join(self, server, tab):
         """A page connects to a server that has read all, as one that comes from another does."""
         self.all_catch_up()
+        self.come(self.names[server], tab)
+
+    @rule(server=SERVERS, tab=TABS)
+    def join_one_that_lags(self, server, tab):
+        """A page that no other server has subscribes by one that need not have read all."""
         server = self.names[server]
+        others = [each for name, each in self.presence.items() if name != server]
+        if all(each.member(CHANNEL, (tab, "")) is None for each in others):
+            self.come(server, tab)
+
+    def come(self, server, tab):
         there, key = self.presence[server], (tab, "")
         is_silent = there.member(CHANNEL, key) is not None
         if not is_silent:
@@ -255,6 +265,59 @@ def test_a_page_that_was_given_up_and_leaves_at_once_has_left_once():
     one.leave(CHANNEL, "1")
     hear(servers, "a", one.share())
     assert (signals(one), signals(other)) == ([], [])
+
+
+def test_a_page_that_came_after_its_server_was_given_up_has_come_once():
+    one, other = servers = two_servers()
+    one.join(CHANNEL, KEY, "1", member())
+    joined = one.share()
+    # The project was asked, and one reads only now that it was given up before.
+    for each in servers:
+        each.lose("a", "b")
+    hear(servers, "a", joined)
+    hear(servers, "a", one.share())
+    assert (signals(one), signals(other)) == ([], [])
+    one.leave(CHANNEL, "1")
+    hear(servers, "a", one.share())
+    assert (signals(one), signals(other)) == (["unsubscribe"], [])
+
+
+def test_a_page_that_leaves_and_comes_again_before_its_server_has_heard_of_it_has_come_once():
+    one, other = servers = two_servers()
+    one.join(CHANNEL, KEY, "1", member())
+    told = [one.share()]
+    one.leave(CHANNEL, "1")
+    told.append(one.share())
+    assert one.member(CHANNEL, KEY) is not None, "it comes without a signal"
+    one.join(CHANNEL, KEY, "1", member(), is_silent=True)
+    for each in (*told, one.share()):
+        hear(servers, "a", each)
+    assert (signals(one), signals(other)) == ([], [])
+
+
+def test_a_page_that_comes_and_goes_before_its_server_has_heard_of_it_has_left_once():
+    one, other = servers = two_servers()
+    told = []
+    for _ in range(3):
+        one.join(CHANNEL, KEY, "1", member(), is_silent=bool(told))
+        told.append(one.share())
+        one.leave(CHANNEL, "1")
+        told.append(one.share())
+    for each in told:
+        hear(servers, "a", each)
+    assert (signals(one), signals(other)) == (["unsubscribe"], [])
+
+
+def test_a_page_that_left_shortly_before_the_log_was_lost_has_left():
+    one, other = servers = two_servers()
+    one.join(CHANNEL, KEY, "1", member())
+    hear(servers, "a", one.share())
+    one.leave(CHANNEL, "1")
+    one.share()
+    for each in servers:
+        each.forget_others()
+    hear(servers, "a", one.share())
+    assert (signals(one), signals(other)) == (["unsubscribe"], [])
 
 
 def test_after_a_hole_in_the_log_pages_have_come_again_if_they_were_given_up():

@@ -66,3 +66,27 @@ def test_what_is_gone_is_not_kept():
     assert gone.closed
     assert registry.may_show(99.0, 100.0) == []
     assert registry.pop("a") is None
+
+
+def test_each_is_told_once_where_it_stands():
+    registry = Registry()
+    for id in "abc":
+        registry.add(connection(id, 100.0), position(1))
+    assert [each.id for each in registry.behind(position(9), position(5), 100)] == ["a", "b", "c"]
+    assert registry.behind(position(9), position(5), 100) == []
+
+
+def test_who_was_told_in_a_life_with_later_times_does_not_keep_others_waiting():
+    registry = Registry()
+    registry.add(connection("a", 100.0), position(99))
+    anew = [Position(number, 0, "another") for number in (1, 2, 3)]
+    registry.add(connection("b", 100.0), anew[0])
+    assert [each.id for each in registry.behind(anew[1], anew[2], 100)] == ["a", "b"]
+
+
+def test_in_another_life_a_position_may_be_earlier():
+    one = connection("a", 100.0)
+    assert one.reach(position(5)) == position(5)
+    assert one.reach(position(4)) == position(5)
+    anew = Position(3, 0, "another")
+    assert one.reach(anew) == anew
