@@ -162,12 +162,14 @@ class LogUnavailable(ServerPushError):
     Arguments:
         place: where it is, without a password.
         reason: what was wrong.
+        is_full: is there no memory left for more?
     """
 
-    def __init__(self, place: str, reason: str) -> None:
+    def __init__(self, place: str, reason: str, *, is_full: bool = False) -> None:
         super().__init__(place, reason)
         self.place = place
         self.reason = reason
+        self.is_full = is_full
 
     def __str__(self) -> str:
         return f"Redis at {self.place} can't be used: {self.reason}"

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from redis.retry import Retry
 
 from serverpush.conf import config, longest_history
@@ -97,18 +97,27 @@ class State:
         return id > self.last or (self.kept > 0 and id >= self.first)
 
 
+# What somebody else has written there is no life's name.
+_LIFE = """
+local function life_at(key)
+    local life = redis.call('GET', key)
+    local order = life and string.match(life, '^%x+%.%d+%.(%d+)$')
+    return order and #order <= 15 and life or false
+end
+"""
+
 # Its name is gone where Redis had to forget something, and the stream where somebody
 # deleted it: either way nobody knows what is missing. A life is later than the one before
 # by its last number, even if the clock was set back in between.
-_BEGIN = """
-local life = redis.call('GET', KEYS[2])
+_BEGIN = f"""{_LIFE}
+local life = life_at(KEYS[2])
 if life and life ~= ARGV[2] and redis.call('EXISTS', KEYS[1]) == 1 then
     return life
 end
 local time = redis.call('TIME')
 local now = time[1] .. string.format('%03d', math.floor(time[2] / 1000))
 local order = tonumber(now)
-for _, before in ipairs({life or '', ARGV[2], ARGV[3]}) do
+for _, before in ipairs({{life or '', ARGV[2], ARGV[3]}}) do
     local number = tonumber(string.match(before, '%d+$'))
     if number and number >= order then
         order = number + 1
@@ -121,22 +130,22 @@ redis.call('SET', KEYS[2], life)
 return life
 """
 
-_STATE = """
-local life = redis.call('GET', KEYS[2])
+_STATE = f"""{_LIFE}
+local life = life_at(KEYS[2])
 if not life or redis.call('EXISTS', KEYS[1]) == 0 then
-    return {'', '0', '0', '', '', 0}
+    return {{'', '0', '0', '', '', 0}}
 end
-local found = {}
+local found = {{}}
 local info = redis.call('XINFO', 'STREAM', KEYS[1])
 for place = 1, #info, 2 do
     found[info[place]] = info[place + 1]
 end
 local first = found['first-entry']
-return {
+return {{
     life, tostring(found['entries-added']), tostring(found['length']),
     first and first[1] or '0-0', found['last-generated-id'],
     #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
-}
+}}
 """
 
 
@@ -210,7 +219,7 @@ class Stream:
                 many.hset(self._held, name, value)
         many.get(self._life)
         found, *_, life = many.execute()
-        self._known = (life or b"").decode()
+        self._known = (life or b"").decode(errors="replace")
         return None if found is None else Id.parse(found)
 
     def _has_begun_anew(self) -> bool:
@@ -249,8 +258,8 @@ class Stream:
 
     # Reading
 
-    def open(self) -> State:
-        """What there is; begins it where there is nothing."""
+    def open(self, known: str = "") -> State:
+        """What there is; begins it where there is nothing, later than a life that is known."""
         with self._failing():
             version = self._version()
             if version < OLDEST:
@@ -258,7 +267,7 @@ class Stream:
                     f"it is version {'.'.join(map(str, version))}, "
                     f"and {'.'.join(map(str, OLDEST))} or later is needed"
                 )
-            self._begin("")
+            self._begin("", known)
             return self.state(START)
 
     def renew(self, life: str, known: str = "") -> None:
@@ -327,7 +336,10 @@ class Stream:
         except (RedisError, OSError) as error:
             # Before that redis-py repeats the command, in which there may be a payload.
             reason = str(error).rpartition("of pipeline caused error: ")[2]
-            raise LogUnavailable(self.place, reason or type(error).__name__) from error
+            is_full = isinstance(error, OutOfMemoryError)
+            raise LogUnavailable(
+                self.place, reason or type(error).__name__, is_full=is_full
+            ) from error
 
 
 def is_earlier(life: str, than: str) -> bool:

@@ -13,14 +13,15 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self._is_own = True
-        self._offset = 0.0
         self.begin()
 
-    def begin(self) -> None:
-        """Show the time as it is, even if it is earlier: there is no position of before."""
-        if self._is_own:
-            self._offset = time.time() - time.monotonic()
+    def begin(self, now: float | None = None) -> None:
+        """Show the time as it is, even if it is earlier: there is no position of before.
+
+        That is ``now`` by another's clock, or else the machine's time.
+        """
+        self._is_own = now is None
+        self._offset = (time.time() if now is None else now) - time.monotonic()
         self._last = 0.0
 
     def __call__(self) -> float:

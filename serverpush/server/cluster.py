@@ -31,7 +31,7 @@ logger = logging.getLogger("serverpush.server")
 BEAT_SECONDS = 3.0
 # Who has not heard itself for so long does not hear the others.
 DEAF_SECONDS = 10.0
-# And whose clients are closed when it can't even read for so long: another may know more.
+# And whose clients are closed when it can't read or add for so long: another may know more.
 LET_GO_SECONDS = 30.0
 # For which one reading waits where there is nothing new.
 WAIT_SECONDS = 1.0
@@ -103,7 +103,7 @@ class Cluster:
         self._seen = 0
         self._batches: OrderedDict[str, None] = OrderedDict()
         self._is_open = False
-        self._heard_at = self._read_at = time.monotonic()
+        self._heard_at = self._read_at = self._added_at = time.monotonic()
         self._trouble: str | None = None
         self._tasks: list[loop.Task] = []
         self._words = {
@@ -144,11 +144,12 @@ class Cluster:
 
     @property
     def is_cut_off(self) -> bool:
-        """Could nothing be read for so long that clients better go elsewhere?
+        """Could it not read, or not add, for so long that clients better go elsewhere?
 
-        Not where a full Redis takes no beat: what there is reaches them, and more nobody has.
+        Not where Redis is full: what there is reaches them, and more nobody has.
         """
-        return self._is_open and time.monotonic() - self._read_at > LET_GO_SECONDS
+        at = min(self._read_at, self._added_at)
+        return self._is_open and time.monotonic() - at > LET_GO_SECONDS
 
     def knows(self, position: Position | None) -> bool:
         """Is all known that is in the log up to a position, or to just now?
@@ -210,7 +211,10 @@ class Cluster:
         # Before anything is added: a Redis that is full takes nothing else.
         self._teller.attempt(self._trim)
         self._teller.tell()
-        self._teller.attempt(lambda: self._writer.add(records.beat(self._name, time.monotonic())))
+        if self._teller.attempt(
+            lambda: self._writer.add(records.beat(self._name, time.monotonic()))
+        ):
+            self._added_at = time.monotonic()
         if self.is_open:
             self._company.look_around()
 
@@ -249,12 +253,11 @@ class Cluster:
 
     def _read(self) -> None:
         entries, state = self._reader.read(self._after, WAIT_SECONDS)
-        self._read_at = time.monotonic()
         if is_earlier(state.life, self._life):
             # What came since is lost, and pages that know of it would be told nothing.
             self._reader.renew(state.life, self._life)
         elif state.life != self._life:
-            self._begin(state if state.life else self._reader.open(), "the log was lost")
+            self._begin(state if state.life else self._reader.open(self._life), "the log was lost")
         elif state.has_lost(self._after):
             # What others read of it nobody knows: all begin anew.
             self._reader.renew(self._life)
@@ -267,6 +270,7 @@ class Cluster:
                 self._seen += 1
                 self._apply(id, fields)
                 turn = self._let_others(turn)
+            self._read_at = time.monotonic()
         # However much there is: others have their turn.
         loop.sleep(PACE_SECONDS if 0 < len(entries) < READ else 0)
 
@@ -280,6 +284,7 @@ class Cluster:
     def _begin(self, state: State, lost: str = "") -> None:
         """Begin to read what there is; ``lost`` is what came before, for those who were there."""
         # First what may fail: then nothing has changed.
+        now = None if self._is_local else self._reader.now()
         ends, known_since = self._reader.ends()
         held = list(self._reader.held())
         first = state.first if state.kept else state.last
@@ -289,7 +294,7 @@ class Cluster:
             # What went with it may be added again.
             self._batches.clear()
             # Positions begin anew, too.
-            self._clock.begin()
+            self._clock.begin(now)
         self._life, self._seen = state.life, state.trimmed
         self._after = START if state.kept else state.last
         self._log.share(_position(first, state.epoch))
@@ -301,6 +306,7 @@ class Cluster:
             if number % SLICE == 0:
                 loop.sleep()
         self._company.begin(held, may_be_given_up=may_be_given_up)
+        self._read_at = time.monotonic()
 
     def _take_end(self, fields: Fields) -> None:
         try:
@@ -373,6 +379,9 @@ class Cluster:
 
     def _note_away(self, error: LogUnavailable) -> None:
         """Say once what is wrong, until this server hears itself again."""
+        if error.is_full:
+            # Nobody else could.
+            self._added_at = time.monotonic()
         if self._trouble is None:
             logger.error("%s: clients and changes wait until it is back", error)
         self._trouble = error.reason

@@ -59,7 +59,7 @@ class Company:
                 _held_name(self._name, row[:3]): records.present(self._name, [row], []).seal()
                 for row in came
             }
-            gone = dict.fromkeys(_held_name(self._name, place) for place in went)
+            gone = dict.fromkeys(_held_name(self._name, row[:3]) for row in went)
             self._say(records.present(self._name, came, went), {**held, **gone})
 
     def begin(self, held: Iterable[bytes], *, may_be_given_up: bool) -> None:

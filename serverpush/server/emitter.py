@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -104,7 +105,7 @@ class Emitter:
         self, reason: str, count: int, place: Mapping[str, str] | None = None
     ) -> Frame:
         told: dict[str, Any] = {"reason": reason, **(place or {})}
-        within = self._pace.within(count, self._clock())
+        within = self._pace.within(count, time.monotonic())
         if within > SHORTEST:
             told["within"] = round(within, 1)
         return Frame.event("serverpush:refresh", dump(told))

@@ -57,7 +57,7 @@ class Emitter:
 class Server:
     """What a push server is without sockets and renderers; one page is connected to it."""
 
-    def __init__(self, url, name):
+    def __init__(self, url, name, *, is_local=True):
         self.name = name
         self.opened = []
         self.emitter = Emitter()
@@ -86,7 +86,7 @@ class Server:
             access=self.access,
             clock=self.clock,
             telemetry=self.telemetry,
-            is_local=True,
+            is_local=is_local,
             presence=self.presence,
             name=name,
             on_open=lambda: self.opened.append(name),
@@ -416,6 +416,21 @@ class TestFaults:
 
         play(1, scene)
 
+    def test_one_that_can_only_read_does_not_know_what_others_have_added(self, play, redis, clock):
+        def scene(one):
+            be_heard(one, clock)
+            client = redis.client()
+            client.replicaof("127.0.0.1", 1)
+            try:
+                until(lambda: "read only" in str(one.cluster._trouble), "nothing is taken")
+                clock.now += 31
+                until(lambda: one.cluster._read_at == clock.now, "it has read")
+                assert one.cluster.is_cut_off
+            finally:
+                client.replicaof("NO", "ONE")
+
+        play(1, scene)
+
     def test_without_redis_it_tries_less_and_less_often(self, monkeypatch):
         monkeypatch.setattr(cluster, "LAST_DELAY", LAST_DELAY)
         delays = []
@@ -616,24 +631,31 @@ class TestFaults:
 
         play(2, scene)
 
-    def test_with_another_life_the_clock_may_be_set_back(self, play, redis, monkeypatch):
-        ahead = [0]
+    @pytest.mark.parametrize("is_local", [True, False])
+    def test_with_another_life_the_clock_may_be_set_back(self, play, redis, monkeypatch, is_local):
+        ahead = [3600]
         shown = SimpleNamespace(time=lambda: time.time() + ahead[0], monotonic=time.monotonic)
         monkeypatch.setattr("serverpush.server.clock.time", shown)
+        monkeypatch.setattr(Stream, "now", lambda self: shown.time())
 
-        def scene(one):
-            ahead[0] = 3600
-            assert one.clock() > time.time() + 3000
-            ahead[0] = 0
-            redis.client().flushall()
-            until(lambda: one.refreshed, "another life begins")
-            assert one.clock() < time.time() + 10
-            # What comes is kept, and not taken for too old.
-            one.cluster.take(replace(message("hi"), changes=(Change("shop.book", 7),)))
-            until(lambda: one.heard, "it is read")
-            assert len(one.log) == 1
+        def scene():
+            one = Server(redis.url, "one", is_local=is_local)
+            one.begin()
+            try:
+                until(lambda: one.clock() > time.time() + 3000, "it is ahead")
+                let_all_be_read(one, monkeypatch)
+                ahead[0] = 0
+                redis.client().flushall()
+                until(lambda: one.refreshed, "another life begins")
+                assert one.clock() < time.time() + 10
+                # What comes is kept, and not taken for too old.
+                one.cluster.take(replace(message("hi"), changes=(Change("shop.book", 7),)))
+                until(lambda: one.heard, "it is read")
+                assert len(one.log) == 1
+            finally:
+                one.cluster.stop()
 
-        play(1, scene)
+        play(0, scene)
 
     def test_a_log_that_is_deleted(self, play, redis):
         def scene(one, other):

@@ -161,12 +161,15 @@ class TestLosses:
         assert is_earlier(ahead, state.life)
         assert state.began <= stream.now() * 1000 + 1
 
-    def test_what_somebody_else_calls_a_life_is_earlier_than_any(self, stream, redis):
+    @pytest.mark.parametrize("name", ["mine", b"\xff", f"cafe.1.{2**53 + 1}", "x-y.1.1"])
+    def test_what_somebody_else_calls_a_life_is_none(self, stream, redis, name):
         life = stream.state(START).life
-        redis.client().set(LIFE, "mine")
-        state = stream.state(START)
-        assert is_earlier(state.life, life)
-        assert state.began == 0
+        redis.client().set(LIFE, name)
+        assert stream.state(START).life == ""
+        assert is_earlier(life, stream.open(life).life)
+        redis.client().set(LIFE, name)
+        stream.add(notice(1))
+        assert stream.open().life not in ("", name)
 
     def test_who_lost_the_connection_alone_goes_on(self, stream, redis):
         life = stream.state(START).life

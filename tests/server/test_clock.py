@@ -44,11 +44,14 @@ def test_it_may_be_set_back_where_nothing_has_a_position_by_it(machine):
     assert clock() == 1000
     clock.begin()
     assert (clock(), clock.ahead) == (940, 0)
+
+
+def test_another_clock_may_be_set_back_then(machine):
+    clock = Clock()
     clock.follow(5000.0)
-    clock()
-    clock.follow(3000.0)
-    clock.begin()
-    assert clock() == 3000
+    assert clock() == 5000
+    clock.begin(3000.0)
+    assert (clock(), clock.ahead) == (3000, 0)
 
 
 def test_it_knows_how_far_ahead_another_clock_is(machine):

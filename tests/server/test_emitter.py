@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -106,3 +107,13 @@ def test_one_that_fits_no_token_is_told_to_refresh(emitter, transport):
     page = Page("/", dependencies=(Dependency("book", Condition("shop.book"), FIELDS, keys=keys),))
     emitter.do([send("here", page=page)])
     assert transport.sent == [("here", '42["serverpush:refresh",{"reason":"error"}]')]
+
+
+def test_a_clock_that_was_set_back_does_not_spread_refreshes(emitter, transport, monkeypatch):
+    ahead = time.time() + 3600
+    monkeypatch.setattr(emitter, "_clock", lambda: ahead)
+    emitter.do([Refresh(("here",), "gap")])
+    monkeypatch.setattr(emitter, "_clock", time.time)
+    emitter.do([Refresh(("here",), "gap")])
+    assert [payload for _, payload in transport.sent] == [transport.sent[0][1]] * 2
+    assert "within" not in transport.sent[1][1]

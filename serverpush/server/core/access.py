@@ -15,6 +15,7 @@ from serverpush.server.core.actions import Action, End, Report
 from serverpush.server.core.ended import Ended, remember
 from serverpush.server.core.turns import Turns
 from serverpush.server.core.visits import Doubt, Look, Visit
+from serverpush.server.core.waits import is_over
 
 SWEEP_SECONDS = 30.0
 # After a look that failed; doubled by each that fails next, up to a sweep's time.
@@ -181,11 +182,11 @@ class Access:
 
     def tick(self, now: float) -> None:
         """Let what is due be looked at: new visits, and at times everybody."""
-        if self._resume_at is not None and now >= self._resume_at:
+        if self._resume_at is not None and is_over(self._resume_at, self._pause, now):
             self._resume_at = None
         self._look_at(self._later)
         self._later.clear()
-        if now >= self._sweep_at:
+        if is_over(self._sweep_at, SWEEP_SECONDS, now):
             self._sweep_at = now + SWEEP_SECONDS
             self._forget(now)
             there = dict.fromkeys(each for each in self._visits.values() if each.is_bound)

@@ -74,7 +74,7 @@ class Messaging:
         if not self._log.covers_topic(EVERYBODY, since):
             self._suspect(unseen.stranger, self._log.head)
             return [Refresh((id,), "history")]
-        self._suspect(unseen.stranger, min(since, self._log.head))
+        self._suspect(unseen.stranger, since)
         return []
 
     def seen(self, id: str) -> list[Action]:
@@ -294,7 +294,8 @@ class Messaging:
         if user and not self._bind(stranger.id, user):
             yield End((stranger.id,))
         elif user:
-            self._add(stranger.id, user_topic(user), since or self._log.head)
+            stands = since or _later(self._log.head, stranger.came)
+            self._add(stranger.id, user_topic(user), stands)
             if since is not None:
                 yield from self._replay(stranger.id, [user_topic(user)], since)
 

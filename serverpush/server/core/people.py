@@ -12,6 +12,7 @@ from serverpush.protocol import Position
 from serverpush.results import IdentifyResult
 from serverpush.server.core.questions import Questions
 from serverpush.server.core.strangers import Stranger
+from serverpush.server.core.waits import is_over
 
 # Sessions that one job asks about: as many keys as a query's parameters may hold everywhere.
 MAX_SESSIONS = 500
@@ -95,7 +96,7 @@ class People:
         seconds since the epoch.
         """
         self._questions.tick(now)
-        if now >= self._forget_at:
+        if is_over(self._forget_at, FORGET_SECONDS, now):
             self._forget_at = now + FORGET_SECONDS
             here = set(self._here.values())
             self._users = OrderedDict(each for each in self._users.items() if each[0] in here)

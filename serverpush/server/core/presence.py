@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from serverpush.jobs import SubscribeJob
 from serverpush.messages import Topic
 from serverpush.server.core.members import Elsewhere, Key, Member, Place, read, row
 from serverpush.server.core.order import Order
+from serverpush.server.core.waits import is_over
 
 # Seconds in which a page that lost its connection may come back as the one it was. The
 # page's script does within four, once the server is there.
@@ -29,6 +30,14 @@ class Move:
     key: Key
     member: Member
     signal: Literal["subscribe", "unsubscribe"] = "unsubscribe"
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """A page that left, and the number under which the others are told so."""
+
+    member: Member
+    number: int
 
 
 class Presence:
@@ -57,9 +66,8 @@ class Presence:
         # What the others have not been told: who came, and who left (None).
         self._unshared: dict[Place, Member | None] = {}
         # Those who left, until this server has heard itself say so.
-        self._parting: dict[Place, Member] = {}
-        # How often pages that left were back before this server has heard that: they have not left.
-        self._back: Counter[Place] = Counter()
+        self._parting: dict[Place, Parting] = {}
+        self._partings = 0
         # Those who came without a word to the project, for another server had them; until this
         # one has heard itself say that they came.
         self._silent: set[Place] = set()
@@ -87,8 +95,7 @@ class Presence:
     def member(self, channel: str, key: Key) -> Member | None:
         """The page that is subscribed, or was a moment ago; None where there is none."""
         place = (channel, key)
-        here = self._members.get(channel, {}).get(key) or self._parting.get(place)
-        return here or self.elsewhere.member(place)
+        return self._own(place) or self.elsewhere.member(place)
 
     def join(
         self, channel: str, key: Key, id: str, member: Member, *, is_silent: bool = False
@@ -125,7 +132,7 @@ class Presence:
 
     def tick(self, now: float) -> None:
         """Let those be gone who did not come back. ``now`` in seconds since the epoch."""
-        for place in [each for each, until in self._lingering.items() if until <= now]:
+        for place in [e for e, until in self._lingering.items() if is_over(until, GRACE, now)]:
             # Unless one is coming back right now.
             if place not in self.order:
                 self._remove(*place)
@@ -174,8 +181,8 @@ class Presence:
         """Tell of no more that leave: they are left for the next start, or another server."""
         self._due.clear()
         # Who finds this server gone tells of all who were subscribed by it.
-        for place, member in self._parting.items():
-            self._share(place, member)
+        for place, parting in self._parting.items():
+            self._share(place, parting.member)
         for each in self._untold:
             # Who has come without a word comes anew to another server.
             left = each.signal == "unsubscribe"
@@ -209,17 +216,22 @@ class Presence:
         self._note_changed(channel)
         if self._server:
             self._share((channel, key), None)
-            self._parting[channel, key] = member
+            self._partings += 1
+            self._parting[channel, key] = Parting(member, self._partings)
         else:
             self.part(channel, key, member)
 
     # Beside other push servers
 
-    def share(self) -> tuple[list[list[Any]], list[list[str]]]:
+    def share(self) -> tuple[list[list[Any]], list[list[Any]]]:
         """Who came and who left since the last call, for all servers to ``hear``."""
         unshared, self._unshared = self._unshared, {}
         joined = [row(place, member) for place, member in unshared.items() if member is not None]
-        left = [[place[0], *place[1]] for place, member in unshared.items() if member is None]
+        left = [
+            [place[0], *place[1], self._parting[place].number if place in self._parting else 0]
+            for place, member in unshared.items()
+            if member is None
+        ]
         return joined, left
 
     def share_all(self) -> None:
@@ -236,8 +248,13 @@ class Presence:
             self._note_changed(place[0])
             if server == self._server:
                 self._hear_joined(place, was_there)
-        for channel, tab, session in left:
-            self._hear_left(server, (channel, (tab, session)), server)
+        for channel, tab, session, number in left:
+            place = (channel, (tab, session))
+            parting = self._parting.get(place)
+            if server == self._server and (parting is None or parting.number != number):
+                self._hear_left_before(place)
+            else:
+                self._hear_left(server, place, server)
 
     def lose(self, server: str, by: str) -> None:
         """A server is no more, says another: nobody is subscribed by it."""
@@ -255,7 +272,6 @@ class Presence:
             self._note_changed(place[0])
         self.elsewhere.clear()
         self._silent.clear()
-        self._back.clear()
         self.share_all()
         for place in self._parting:
             self._share(place, None)
@@ -270,7 +286,7 @@ class Presence:
         """This server says that a page came; the first one that has it tells the project."""
         channel, key = place
         # One that has left meanwhile will be told to have left.
-        member = self._members.get(channel, {}).get(key) or self._parting.get(place)
+        member = self._own(place)
         if place in self._silent and not was_there and member is not None:
             self._tell(Move(channel, key, member, "subscribe"))
         self._silent.discard(place)
@@ -279,10 +295,8 @@ class Presence:
         """A page is no longer subscribed by a server, says one, which tells the project."""
         member = self.elsewhere.remove(server, place)
         self._note_changed(place[0])
-        if server == self._server and self._back[place]:
-            self._hear_left_before(place, by)
-            return
-        own = self._parting.pop(place, None) if server == self._server else None
+        parting = self._parting.pop(place, None) if server == self._server else None
+        own = parting.member if parting is not None else None
         is_here = self._is_here(place)
         # Where nobody knows what was said before, it was subscribed at least by this one; unless
         # the project has been told that it left, and not that it came again.
@@ -298,22 +312,24 @@ class Presence:
         else:
             self.part(*place, own or was_last)
 
-    def _hear_left_before(self, place: Place, by: str) -> None:
-        """This server hears of a page that left, and that is back since."""
-        if by != self._server:
-            # That it left has been told, and that it is back has not.
+    def _hear_left_before(self, place: Place) -> None:
+        """This server says that a page left, which was back since, or has been heard of before."""
+        self.elsewhere.remove(self._server, place)
+        self._note_changed(place[0])
+        if self._own(place) is not None and self.elsewhere.member(place) is not None:
+            # Another server that has it may let the project hear that it left.
             self._silent.add(place)
-            return
-        self._back[place] -= 1
-        if not self._back[place]:
-            del self._back[place]
 
     def _note_come(self, place: Place, is_silent: bool) -> None:
-        if self._parting.pop(place, None) is None:
-            if is_silent:
-                self._silent.add(place)
-        elif place not in self._unshared:
-            self._back[place] += 1
+        # One that is back before this server has heard that it left has not left.
+        if self._parting.pop(place, None) is None and is_silent:
+            self._silent.add(place)
+
+    def _own(self, place: Place) -> Member | None:
+        """A page that is subscribed by this server, or was until a moment ago."""
+        parting = self._parting.get(place)
+        here = self._members.get(place[0], {}).get(place[1])
+        return here or (parting.member if parting is not None else None)
 
     def _is_here(self, place: Place) -> bool:
         return place[1] in self._members.get(place[0], {})

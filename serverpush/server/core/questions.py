@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
+from serverpush.server.core.waits import is_over
+
 Question = TypeVar("Question")
 
 # Seconds after a job that failed; doubled by each that fails next.
@@ -80,9 +82,9 @@ class Questions(Generic[Question]):
 
     def tick(self, now: float) -> None:
         """Let be asked again what failed long enough ago."""
-        if self._resume_at is not None and now >= self._resume_at:
+        if self._resume_at is not None and is_over(self._resume_at, self._pause, now):
             self._resume_at = None
-        if self._later and now >= self._again_at:
+        if self._later and is_over(self._again_at, LONGEST_PAUSE, now):
             self._again_at = now + LONGEST_PAUSE
             self._ask_again(self._later)
 

@@ -602,3 +602,19 @@ def test_what_goes_on_remembers_since_it_first_began(access):
 def test_what_is_damaged_is_not_loaded(value):
     with pytest.raises(BadMessage):
         Access(max_age=100, now=NOW).load(value)
+
+
+def test_the_sweep_does_not_wait_for_a_clock_that_was_set_back(access):
+    access.tick(NOW + SWEEP_SECONDS)
+    look(access)
+    access.tick(NOW - 3600)
+    assert access.next_job() is not None
+
+
+def test_a_look_that_failed_does_not_wait_for_it_either(access):
+    access.tick(NOW)
+    found, _ = access.next_job()
+    access.failed(found, "no", NOW)
+    assert access.next_job() is None
+    access.tick(NOW - 3600)
+    assert access.next_job() is not None

@@ -459,3 +459,28 @@ def test_what_is_older_than_a_page_is_no_news_to_its_user(post, whose):
     post.log.place(Position(6000, 0, "shared"))
     post.send("news", "user:7")
     assert post.got == {"newer": ["news"]}
+
+
+def test_who_is_known_without_a_message_hears_only_what_is_newer_than_the_page(post):
+    post.log.share(Position(1000, 0, "shared"))
+    post.connect("there", key="k", session="s")
+    post.log.place(Position(2000, 0, "shared"))
+    post.send("first", "user:7")
+    # It is asked whose session it is, for the other.
+    post.connect("newer", Position(5000, 0, "shared"), key="k", session="s")
+    post.identify(_k="7")
+    post.log.place(Position(3000, 0, "shared"))
+    post.send("old", "user:7")
+    assert post.got == {"there": ["first", "old"]}
+
+
+def test_what_is_older_than_a_page_is_no_news_when_it_is_seen(post):
+    post.log.share(Position(1000, 0, "shared"))
+    post.connect("newer", Position(5000, 0, "shared"), is_unseen=True, user="7")
+    post.log.place(Position(3000, 0, "shared"))
+    post.send("old")
+    post.send("old", "user:7")
+    post.see("newer")
+    post.log.place(Position(6000, 0, "shared"))
+    post.send("news")
+    assert post.got == {"newer": ["news"]}

@@ -253,3 +253,12 @@ class TestRestart:
             presence.load(value, NOW)
         with pytest.raises(BadMessage):
             presence.load_untold(value)
+
+
+def test_who_was_away_when_the_clock_was_set_back_is_not_away_for_longer(presence):
+    join(presence, "one", "a", "7")
+    presence.disconnect("a", NOW)
+    presence.tick(NOW)
+    assert presence.member(ROOM, ("one", "session")) is not None
+    presence.tick(NOW - 3600)
+    assert left(presence) == [(ROOM, "7", "unsubscribe")]

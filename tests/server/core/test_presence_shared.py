@@ -62,6 +62,8 @@ class Servers(RuleBasedStateMachine):
             there.told(move)
 
     def all_catch_up(self):
+        for name in self.presence:
+            self.share(name)
         # What one says while it reads, the others read, too.
         while any(self.read[name] < len(self.log) for name in self.read):
             for name in list(self.read):
@@ -73,15 +75,15 @@ class Servers(RuleBasedStateMachine):
         self.all_catch_up()
         self.come(self.names[server], tab)
 
-    @rule(server=SERVERS, tab=TABS)
-    def join_one_that_lags(self, server, tab):
+    @rule(server=SERVERS, tab=TABS, tells=st.booleans())
+    def join_one_that_lags(self, server, tab, tells):
         """A page that no other server has subscribes by one that need not have read all."""
         server = self.names[server]
         others = [each for name, each in self.presence.items() if name != server]
         if all(each.member(CHANNEL, (tab, "")) is None for each in others):
-            self.come(server, tab)
+            self.come(server, tab, tells)
 
-    def come(self, server, tab):
+    def come(self, server, tab, tells=True):
         there, key = self.presence[server], (tab, "")
         is_silent = there.member(CHANNEL, key) is not None
         if not is_silent:
@@ -90,10 +92,16 @@ class Servers(RuleBasedStateMachine):
         ids = self.ids[server].setdefault(tab, [])
         ids.append(f"{server}-{tab}-{len(self.log)}-{len(ids)}-{self.now}")
         there.join(CHANNEL, key, ids[-1], Member("", "", Page("/"), Visitor()), is_silent=is_silent)
-        self.share(server)
+        if tells:
+            self.share(server)
 
-    @rule(server=SERVERS, tab=TABS, says=st.booleans())
-    def leave(self, server, tab, says):
+    @rule(server=SERVERS)
+    def tell_others(self, server):
+        """It could not before, or waited for more."""
+        self.share(self.names[server])
+
+    @rule(server=SERVERS, tab=TABS, says=st.booleans(), tells=st.booleans())
+    def leave(self, server, tab, says, tells):
         server = self.names[server]
         ids = self.ids[server].get(tab)
         if ids:
@@ -101,7 +109,8 @@ class Servers(RuleBasedStateMachine):
             if says:
                 self.presence[server].leave(CHANNEL, id)
             self.presence[server].disconnect(id, self.now)
-            self.share(server)
+            if tells:
+                self.share(server)
 
     @rule(server=SERVERS, seconds=st.sampled_from([1.0, GRACE]))
     def tick(self, server, seconds):
@@ -304,6 +313,55 @@ def test_a_page_that_comes_and_goes_before_its_server_has_heard_of_it_has_left_o
         one.leave(CHANNEL, "1")
         told.append(one.share())
     for each in told:
+        hear(servers, "a", each)
+    assert (signals(one), signals(other)) == (["unsubscribe"], [])
+
+
+def test_a_page_that_is_back_before_another_server_lets_it_go_has_come_again():
+    one, other = servers = two_servers()
+    for name, each in zip("ab", servers, strict=True):
+        each.join(CHANNEL, KEY, "1", member(), is_silent=name == "b")
+        hear(servers, name, each.share())
+    one.leave(CHANNEL, "1")
+    left = one.share()
+    one.join(CHANNEL, KEY, "1", member(), is_silent=True)
+    other.leave(CHANNEL, "1")
+    hear(servers, "a", left)
+    hear(servers, "b", other.share())
+    # It could not say so before.
+    hear(servers, "a", one.share())
+    assert (signals(one), signals(other)) == (["subscribe"], ["unsubscribe"])
+
+
+def test_of_two_leaves_the_one_that_is_heard_last_counts():
+    one, other = servers = two_servers()
+    for name, each in zip("ab", servers, strict=True):
+        each.join(CHANNEL, KEY, "1", member(), is_silent=name == "b")
+        hear(servers, name, each.share())
+    told = []
+    for step in (one.leave, one.join, one.leave):
+        if step == one.join:
+            step(CHANNEL, KEY, "1", member(), is_silent=True)
+        else:
+            step(CHANNEL, "1")
+        told.append(one.share())
+    left, back, again = told
+    other.leave(CHANNEL, "1")
+    for name, each in (("a", left), ("a", back), ("b", other.share()), ("a", again)):
+        hear(servers, name, each)
+    assert (signals(one), signals(other)) == (["unsubscribe"], [])
+
+
+def test_that_a_page_left_may_be_said_twice():
+    one, other = servers = two_servers()
+    one.join(CHANNEL, KEY, "1", member())
+    hear(servers, "a", one.share())
+    one.leave(CHANNEL, "1")
+    left = one.share()
+    one.join(CHANNEL, KEY, "1", member(), is_silent=True)
+    back = one.share()
+    one.leave(CHANNEL, "1")
+    for each in (left, left, back, one.share()):
         hear(servers, "a", each)
     assert (signals(one), signals(other)) == (["unsubscribe"], [])
 

@@ -96,3 +96,20 @@ def test_those_without_an_answer_are_asked_again_later(questions):
     assert take(questions) == "b"
     questions.taken()
     assert questions.answered == questions.last
+
+
+def test_what_failed_before_the_clock_was_set_back_does_not_wait_for_it(questions):
+    take(questions)
+    questions.failed(5000)
+    questions.tick(1000)
+    assert take(questions) == "ef"
+
+
+def test_nor_does_what_had_no_answer(questions):
+    take(questions)
+    questions.taken(["b"])
+    questions.tick(5000)
+    assert take(questions) == "efb"
+    questions.taken(["b"])
+    questions.tick(1000)
+    assert take(questions) == "b"
