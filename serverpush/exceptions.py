@@ -162,7 +162,7 @@ class LogUnavailable(ServerPushError):
     Arguments:
         place: where it is, without a password.
         reason: what was wrong.
-        is_full: is there no memory left for more?
+        is_full: is there no memory, or disk, left for more?
     """
 
     def __init__(self, place: str, reason: str, *, is_full: bool = False) -> None:

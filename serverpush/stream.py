@@ -336,7 +336,8 @@ class Stream:
         except (RedisError, OSError) as error:
             # Before that redis-py repeats the command, in which there may be a payload.
             reason = str(error).rpartition("of pipeline caused error: ")[2]
-            is_full = isinstance(error, OutOfMemoryError)
+            # MISCONF: it could not write its file.
+            is_full = isinstance(error, OutOfMemoryError) or reason.startswith("MISCONF")
             raise LogUnavailable(
                 self.place, reason or type(error).__name__, is_full=is_full
             ) from error

@@ -284,9 +284,9 @@ class Cluster:
     def _begin(self, state: State, lost: str = "") -> None:
         """Begin to read what there is; ``lost`` is what came before, for those who were there."""
         # First what may fail: then nothing has changed.
-        now = None if self._is_local else self._reader.now()
         ends, known_since = self._reader.ends()
         held = list(self._reader.held())
+        now = None if self._is_local else self._reader.now()
         first = state.first if state.kept else state.last
         # Another log says of no server that it is gone.
         may_be_given_up = state.life == self._life
@@ -300,7 +300,7 @@ class Cluster:
         self._log.share(_position(first, state.epoch))
         if lost:
             self._intake.renewed(lost)
-        self._access.know_since(max(state.began / 1000, known_since))
+        self._access.know_since(max(state.began / 1000, known_since), self._clock())
         for number, fields in enumerate(ends, 1):
             self._take_end(fields)
             if number % SLICE == 0:

@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -413,6 +414,24 @@ class TestFaults:
                 assert not one.cluster.is_open
             finally:
                 client.config_set("maxmemory", "0")
+
+        play(1, scene)
+
+    def test_nor_do_they_go_where_redis_can_not_write_its_file(self, play, redis, clock):
+        def scene(one):
+            be_heard(one, clock)
+            client = redis.client()
+            in_its_place = Path(client.config_get("dir")["dir"], "dump.rdb")
+            in_its_place.mkdir()
+            client.config_set("save", "3600 1")
+            try:
+                client.bgsave()
+                until(lambda: "MISCONF" in str(one.cluster._trouble), "nothing is taken")
+                clock.now += 31
+                until(lambda: not one.cluster.is_cut_off, "it has read, and there was nothing")
+            finally:
+                client.config_set("save", "")
+                in_its_place.rmdir()
 
         play(1, scene)
 

@@ -104,7 +104,8 @@ SEVERAL = [
         "test_failures.py::TestAway::test_behind_nginx_nobody_is_left_to_a_server_that_is_cut_off",
     ),
     _cluster(
-        "a full Redis takes no entries: no server hears itself, and all would close their pages",
+        "a Redis that is full, or has no disk, takes no entries: no server hears itself, and all "
+        "would close their pages",
         "who can read what there is keeps them",
         cluster.let_go_of_clients_that_miss_nothing,
         "test_cluster.py::TestFaults::test_while_it_reads_they_stay",

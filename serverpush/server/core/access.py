@@ -77,9 +77,13 @@ class Access:
         """Is every end known since something was ``rendered`` (seconds since the epoch)?"""
         return rendered >= self._began
 
-    def know_since(self, began: float) -> None:
-        """Every end since then is known (seconds since the epoch)."""
+    def know_since(self, began: float, now: float) -> None:
+        """Every end since then is known; both in seconds since the epoch.
+
+        The clock may have been set back: what was rendered later than now ends as of now.
+        """
         self._began = began
+        self._rendered = {id: min(at, now) for id, at in self._rendered.items()}
 
     def doubts(self, visit: Visit, rendered: float) -> bool:
         """May the access have ended to what was ``rendered`` then (seconds since the epoch)?

@@ -314,9 +314,12 @@ class Presence:
 
     def _hear_left_before(self, place: Place) -> None:
         """This server says that a page left, which was back since, or has been heard of before."""
-        self.elsewhere.remove(self._server, place)
+        was_last = self.elsewhere.remove(self._server, place)
         self._note_changed(place[0])
-        if self._own(place) is not None and self.elsewhere.member(place) is not None:
+        if was_last is not None and self._is_here(place):
+            # Nobody has told that it left: it need not be told that it came.
+            self._silent.discard(place)
+        elif self._own(place) is not None and self.elsewhere.member(place) is not None:
             # Another server that has it may let the project hear that it left.
             self._silent.add(place)
 

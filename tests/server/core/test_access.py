@@ -618,3 +618,9 @@ def test_a_look_that_failed_does_not_wait_for_it_either(access):
     assert access.next_job() is None
     access.tick(NOW - 3600)
     assert access.next_job() is not None
+
+
+def test_what_was_rendered_before_the_clock_was_set_back_ends(access):
+    back = RENDERED - 3600
+    access.know_since(back, back)
+    assert access.end(Ending(users=("1",)), back + 1) == [End(("a", "phone", "tab"))]

@@ -396,6 +396,25 @@ def test_after_a_hole_in_the_log_pages_have_come_again_if_they_were_given_up():
     assert signals(one) == []
 
 
+def test_after_a_hole_a_page_that_left_and_was_back_has_come_once():
+    one = two_servers()[0]
+    one.join(CHANNEL, KEY, "1", member())
+    told = [one.share()]
+    one.leave(CHANNEL, "1")
+    told.append(one.share())
+    one.join(CHANNEL, KEY, "1", member(), is_silent=True)
+    told.append(one.share())
+    for each in told:
+        one.hear("a", *each)
+    # It reads again what is kept behind the hole.
+    one.forget_others()
+    one.hear("a", *told[2])
+    one.may_be_given_up()
+    for each in told[1:]:
+        one.hear("a", *each)
+    assert signals(one) == []
+
+
 def test_a_user_whose_session_may_have_ended_meanwhile_is_nobody_by_himself():
     servers = two_servers()
     one = servers[0]
