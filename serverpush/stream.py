@@ -97,7 +97,7 @@ class State:
         return id > self.last or (self.kept > 0 and id >= self.first)
 
 
-# What somebody else has written there is no life's name.
+# Comes before the scripts that follow. What somebody else has written there is no life's name.
 _LIFE = """
 local function life_at(key)
     local life = redis.call('GET', key)
@@ -109,7 +109,7 @@ end
 # Its name is gone where Redis had to forget something, and the stream where somebody
 # deleted it: either way nobody knows what is missing. A life is later than the one before
 # by its last number, even if the clock was set back in between.
-_BEGIN = f"""{_LIFE}
+_BEGIN = """
 local life = life_at(KEYS[2])
 if life and life ~= ARGV[2] and redis.call('EXISTS', KEYS[1]) == 1 then
     return life
@@ -117,7 +117,7 @@ end
 local time = redis.call('TIME')
 local now = time[1] .. string.format('%03d', math.floor(time[2] / 1000))
 local order = tonumber(now)
-for _, before in ipairs({{life or '', ARGV[2], ARGV[3]}}) do
+for _, before in ipairs({life or '', ARGV[2], ARGV[3]}) do
     local number = tonumber(string.match(before, '%d+$'))
     if number and number >= order then
         order = number + 1
@@ -130,22 +130,22 @@ redis.call('SET', KEYS[2], life)
 return life
 """
 
-_STATE = f"""{_LIFE}
+_STATE = """
 local life = life_at(KEYS[2])
 if not life or redis.call('EXISTS', KEYS[1]) == 0 then
-    return {{'', '0', '0', '', '', 0}}
+    return {'', '0', '0', '', '', 0}
 end
-local found = {{}}
+local found = {}
 local info = redis.call('XINFO', 'STREAM', KEYS[1])
 for place = 1, #info, 2 do
     found[info[place]] = info[place + 1]
 end
 local first = found['first-entry']
-return {{
+return {
     life, tostring(found['entries-added']), tostring(found['length']),
     first and first[1] or '0-0', found['last-generated-id'],
     #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
-}}
+}
 """
 
 
@@ -281,14 +281,14 @@ class Stream:
     def state(self, id: Id) -> State:
         """What there is now, and whether the entry with this id still is."""
         with self._failing():
-            return _state(self._redis.eval(_STATE, 2, self._log, self._life, str(id)))
+            return _state(self._redis.eval(_LIFE + _STATE, 2, self._log, self._life, str(id)))
 
     def read(self, after: Id, seconds: float) -> tuple[list[Entry], State]:
         """The next entries, for which it waits so long at most, and what there is then."""
         with self._failing():
             many = self._redis.pipeline(transaction=False)
             many.xread({self._log: str(after)}, count=READ, block=int(seconds * 1000))
-            many.eval(_STATE, 2, self._log, self._life, str(after))
+            many.eval(_LIFE + _STATE, 2, self._log, self._life, str(after))
             found, state = many.execute()
             return [_entry(each) for _, entries in found or () for each in entries], _state(state)
 
@@ -317,7 +317,7 @@ class Stream:
     def _begin(self, lost: str, known: str = "") -> None:
         keys = self._log, self._life, self._held
         self._known = self._redis.eval(
-            _BEGIN, len(keys), *keys, secrets.token_hex(4), lost, known
+            _LIFE + _BEGIN, len(keys), *keys, secrets.token_hex(4), lost, known
         ).decode()
 
     def _connected(self, connection: Any) -> None:

@@ -35,8 +35,9 @@ class Clock:
         """Go by another's clock, which shows ``now``; it is not set back by that either."""
         if self._is_own:
             # Nothing has happened yet by the other clock.
-            self._is_own, self._last = False, 0.0
-        self._offset = now - time.monotonic()
+            self.begin(now)
+        else:
+            self._offset = now - time.monotonic()
 
     def shift(self) -> float:
         """Seconds by which another's clock, which this one follows, is ahead of the machine's."""

@@ -294,8 +294,7 @@ class Messaging:
         if user and not self._bind(stranger.id, user):
             yield End((stranger.id,))
         elif user:
-            stands = since or _later(self._log.head, stranger.came)
-            self._add(stranger.id, user_topic(user), stands)
+            self._add(stranger.id, user_topic(user), since or stranger.came)
             if since is not None:
                 yield from self._replay(stranger.id, [user_topic(user)], since)
 

@@ -195,14 +195,20 @@ def hear(servers, name, told):
         each.hear(name, *told)
 
 
+def with_a_page():
+    """Two servers, of which the first has a page, and both have heard of it."""
+    servers = two_servers()
+    servers[0].join(CHANNEL, KEY, "1", member())
+    hear(servers, "a", servers[0].share())
+    return servers
+
+
 def with_a_page_given_up():
     """Two servers, of which the first has a page that was told to have left, for it was deaf."""
-    one, other = servers = two_servers()
-    one.join(CHANNEL, KEY, "1", member())
-    hear(servers, "a", one.share())
+    servers = with_a_page()
     for each in servers:
         each.lose("a", "b")
-    assert signals(other) == ["unsubscribe"]
+    assert signals(servers[1]) == ["unsubscribe"]
     return servers
 
 
@@ -215,9 +221,7 @@ def signals(presence):
 
 
 def test_a_page_that_comes_to_one_server_while_it_leaves_another_has_come_anew():
-    one, other = servers = two_servers()
-    one.join(CHANNEL, KEY, "1", member())
-    hear(servers, "a", one.share())
+    one, other = servers = with_a_page()
     one.leave(CHANNEL, "1")
     left = one.share()
     assert other.member(CHANNEL, KEY) is not None, "it comes without a signal"
@@ -229,9 +233,7 @@ def test_a_page_that_comes_to_one_server_while_it_leaves_another_has_come_anew()
 
 
 def test_a_page_that_comes_before_it_leaves_has_neither_left_nor_come():
-    one, other = servers = two_servers()
-    one.join(CHANNEL, KEY, "1", member())
-    hear(servers, "a", one.share())
+    one, other = servers = with_a_page()
     other.join(CHANNEL, KEY, "2", member(), is_silent=True)
     hear(servers, "b", other.share())
     one.leave(CHANNEL, "1")
@@ -318,10 +320,9 @@ def test_a_page_that_comes_and_goes_before_its_server_has_heard_of_it_has_left_o
 
 
 def test_a_page_that_is_back_before_another_server_lets_it_go_has_come_again():
-    one, other = servers = two_servers()
-    for name, each in zip("ab", servers, strict=True):
-        each.join(CHANNEL, KEY, "1", member(), is_silent=name == "b")
-        hear(servers, name, each.share())
+    one, other = servers = with_a_page()
+    other.join(CHANNEL, KEY, "1", member(), is_silent=True)
+    hear(servers, "b", other.share())
     one.leave(CHANNEL, "1")
     left = one.share()
     one.join(CHANNEL, KEY, "1", member(), is_silent=True)
@@ -334,10 +335,9 @@ def test_a_page_that_is_back_before_another_server_lets_it_go_has_come_again():
 
 
 def test_of_two_leaves_the_one_that_is_heard_last_counts():
-    one, other = servers = two_servers()
-    for name, each in zip("ab", servers, strict=True):
-        each.join(CHANNEL, KEY, "1", member(), is_silent=name == "b")
-        hear(servers, name, each.share())
+    one, other = servers = with_a_page()
+    other.join(CHANNEL, KEY, "1", member(), is_silent=True)
+    hear(servers, "b", other.share())
     told = []
     for step in (one.leave, one.join, one.leave):
         if step == one.join:
@@ -353,9 +353,7 @@ def test_of_two_leaves_the_one_that_is_heard_last_counts():
 
 
 def test_that_a_page_left_may_be_said_twice():
-    one, other = servers = two_servers()
-    one.join(CHANNEL, KEY, "1", member())
-    hear(servers, "a", one.share())
+    one, other = servers = with_a_page()
     one.leave(CHANNEL, "1")
     left = one.share()
     one.join(CHANNEL, KEY, "1", member(), is_silent=True)
@@ -367,9 +365,7 @@ def test_that_a_page_left_may_be_said_twice():
 
 
 def test_a_page_that_left_shortly_before_the_log_was_lost_has_left():
-    one, other = servers = two_servers()
-    one.join(CHANNEL, KEY, "1", member())
-    hear(servers, "a", one.share())
+    one, other = servers = with_a_page()
     one.leave(CHANNEL, "1")
     one.share()
     for each in servers:
@@ -379,9 +375,7 @@ def test_a_page_that_left_shortly_before_the_log_was_lost_has_left():
 
 
 def test_after_a_hole_in_the_log_pages_have_come_again_if_they_were_given_up():
-    one, other = servers = two_servers()
-    one.join(CHANNEL, KEY, "1", member())
-    hear(servers, "a", one.share())
+    one, other = servers = with_a_page()
     other.lose("a", "b")
     one.forget_others()
     one.may_be_given_up()
