@@ -597,13 +597,14 @@ class TestFaults:
                 client.acl_setuser("cut", enabled=False)
                 client.execute_command("CLIENT", "KILL", "USER", "cut")
                 one.cluster.take(message("missed"))
-                until(lambda: not other.cluster.is_open, "it is deaf")
-                assert one.cluster.is_open
+                # On a busy machine one that hears may be late, too, but not for good.
+                until(lambda: one.cluster.is_open and not other.cluster.is_open, "it is deaf")
                 with pytest.raises(LogUnavailable):
                     other.cluster.take(message("no"))
-                assert not other.cluster.is_cut_off
-                until(lambda: other.cluster.is_cut_off, "its clients better go")
-                assert not one.cluster.is_cut_off
+                until(
+                    lambda: other.cluster.is_cut_off and not one.cluster.is_cut_off,
+                    "its clients better go",
+                )
                 client.acl_setuser("cut", enabled=True)
                 until(lambda: other.cluster.is_open, "it hears again")
                 assert other.heard == ["missed"]
